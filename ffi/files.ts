@@ -1,0 +1,87 @@
+/**
+ * Files by descriptor. Deno's own file API asks for more permission under /dev, /proc and /sys than
+ * FFI does, and has no descriptors to hand to ioctl.
+ *
+ * @module
+ */
+import { HostError } from "./errors.ts";
+import { check, cString, errno, libc, libcFiles } from "./libc.ts";
+import { Errno } from "./errno.ts";
+
+const O_CLOEXEC = 0o2000000;
+const LOCK_EX_NB = 2 | 4;
+
+/** How to open: the access modes and flags of open(2), without O_CLOEXEC, which is always set. */
+export const OpenFlag = {
+  RDONLY: 0,
+  WRONLY: 1,
+  RDWR: 2,
+  CREAT: 0o100,
+  NOCTTY: 0o400,
+  TRUNC: 0o1000,
+  NONBLOCK: 0o4000,
+} as const;
+
+/**
+ * Opens a file.
+ *
+ * @param path Its path
+ * @param flags {@linkcode OpenFlag}s, added up
+ * @param mode Permissions of a file that is made by this
+ * @returns A file descriptor, closed on exec
+ * @throws {HostError} With the path
+ */
+export function openFile(path: string, flags: number, mode = 0o600): number {
+  return check(libc().open(cString(path), flags | O_CLOEXEC, mode), "open", { path });
+}
+
+/**
+ * Closes a descriptor.
+ *
+ * @param fd The descriptor
+ * @throws {HostError} If it is not open
+ */
+export function closeFile(fd: number): void {
+  check(libc().close(fd), "close");
+}
+
+/**
+ * Reads a whole small file, such as those of /proc and /sys.
+ *
+ * @param path Its path
+ * @returns Its text
+ * @throws {HostError} With the path
+ */
+export function readTextFile(path: string): string {
+  const fd = openFile(path, OpenFlag.RDONLY);
+  try {
+    const decoder = new TextDecoder();
+    const chunk = new Uint8Array(16384);
+    let text = "";
+    for (;;) {
+      const count = Number(libc().read(fd, chunk, BigInt(chunk.length)));
+      if (count === 0) return text + decoder.decode();
+      if (count > 0) {
+        text += decoder.decode(chunk.subarray(0, count), { stream: true });
+      } else if (errno() !== Errno.EINTR) {
+        throw new HostError("read", errno(), { path });
+      }
+    }
+  } finally {
+    libc().close(fd);
+  }
+}
+
+/**
+ * Takes an exclusive lock on an open file, without waiting. The kernel drops it with the last
+ * descriptor of that opening, whatever way the process ends.
+ *
+ * @param fd The descriptor
+ * @returns False if somebody else holds it
+ * @throws {HostError} On any other failure
+ */
+export function tryLock(fd: number): boolean {
+  if (libcFiles().flock(fd, LOCK_EX_NB) === 0) return true;
+  if (errno() === Errno.EAGAIN) return false;
+  throw new HostError("flock", errno());
+}

@@ -1,0 +1,132 @@
+/**
+ * The C library's symbols, opened on first use so that `hvsh help` loads nothing, and errno, read
+ * at once after the call that set it.
+ *
+ * Every call goes through {@linkcode check} or looks at {@linkcode errno} itself; between a failing
+ * call and that look no other libc call may stand in the same thread.
+ *
+ * @module
+ */
+import { HostError, type HostErrorOptions } from "./errors.ts";
+
+// Deno's FFI passes variadic arguments like fixed ones, which is what the System V x86-64 and the
+// AAPCS64 Linux ABIs do for integers and pointers.
+const CORE = {
+  __errno_location: { parameters: [], result: "pointer" }, // int *__errno_location(void)
+  open: { parameters: ["buffer", "i32", "u32"], result: "i32" }, // int open(const char *, int flags, mode_t)
+  close: { parameters: ["i32"], result: "i32" }, // int close(int)
+  ioctl: { parameters: ["i32", "u32", "u64"], result: "i32" }, // int ioctl(int, unsigned long, unsigned long)
+  kvm_run: { name: "ioctl", parameters: ["i32", "u32", "i32"], result: "i32" }, // the same with no bigint on the way
+  ioctl_pointer: { name: "ioctl", parameters: ["i32", "u32", "buffer"], result: "i32" }, // …, void *
+  mmap: { parameters: ["u64", "usize", "i32", "i32", "i32", "i64"], result: "pointer" }, // void *mmap(void *, size_t, int, int, int fd, off_t)
+  munmap: { parameters: ["pointer", "usize"], result: "i32" }, // int munmap(void *, size_t)
+  read: { parameters: ["i32", "buffer", "usize"], result: "isize" }, // ssize_t read(int, void *, size_t)
+  write: { parameters: ["i32", "buffer", "usize"], result: "isize" }, // ssize_t write(int, const void *, size_t)
+  signal: { parameters: ["i32", "pointer"], result: "pointer" }, // sighandler_t signal(int, sighandler_t)
+  abs: { type: "pointer" }, // int (*)(int), its address
+  gettid: { parameters: [], result: "i32" }, // pid_t gettid(void)
+  clock_gettime: { parameters: ["i32", "buffer"], result: "i32" }, // int clock_gettime(clockid_t, struct timespec *)
+  getpid: { parameters: [], result: "i32" }, // pid_t getpid(void)
+  tgkill: { parameters: ["i32", "i32", "i32"], result: "i32" }, // int tgkill(pid_t, pid_t, int)
+} as const satisfies Deno.ForeignLibraryInterface;
+
+const FILES = {
+  memfd_create: { parameters: ["buffer", "u32"], result: "i32" }, // int memfd_create(const char *, unsigned)
+  ftruncate: { parameters: ["i32", "i64"], result: "i32" }, // int ftruncate(int, off_t)
+  fallocate: { parameters: ["i32", "i32", "i64", "i64"], result: "i32" }, // int fallocate(int, int, off_t, off_t)
+  madvise: { parameters: ["pointer", "usize", "i32"], result: "i32" }, // int madvise(void *, size_t, int)
+  pread: { parameters: ["i32", "buffer", "usize", "i64"], result: "isize" }, // ssize_t pread(int, void *, size_t, off_t)
+  pwrite: { parameters: ["i32", "buffer", "usize", "i64"], result: "isize" }, // ssize_t pwrite(int, const void *, size_t, off_t)
+  lseek: { parameters: ["i32", "i64", "i32"], result: "i64" }, // off_t lseek(int, off_t, int)
+  flock: { parameters: ["i32", "i32"], result: "i32" }, // int flock(int, int)
+} as const satisfies Deno.ForeignLibraryInterface;
+
+const EVENTS = {
+  eventfd: { parameters: ["u32", "i32"], result: "i32" }, // int eventfd(unsigned, int flags)
+  epoll_create1: { parameters: ["i32"], result: "i32" }, // int epoll_create1(int flags)
+  epoll_ctl: { parameters: ["i32", "i32", "i32", "buffer"], result: "i32" }, // int epoll_ctl(int, int op, int fd, struct epoll_event *)
+  epoll_wait: { parameters: ["i32", "buffer", "i32", "i32"], result: "i32" }, // int epoll_wait(int, struct epoll_event *, int, int ms)
+  timerfd_create: { parameters: ["i32", "i32"], result: "i32" }, // int timerfd_create(int clock, int flags)
+  timerfd_settime: { parameters: ["i32", "i32", "buffer", "buffer"], result: "i32" }, // int timerfd_settime(int, int, const struct itimerspec *, struct itimerspec *)
+} as const satisfies Deno.ForeignLibraryInterface;
+
+/** glibc first, then musl's name for the same. */
+const LIBRARIES = ["libc.so.6", "libc.so"];
+
+function open<const S extends Deno.ForeignLibraryInterface>(symbols: S) {
+  for (const [i, name] of LIBRARIES.entries()) {
+    try {
+      return Deno.dlopen(name, symbols).symbols;
+    } catch (error) {
+      if (i === LIBRARIES.length - 1 || !(error instanceof Error)) throw error;
+    }
+  }
+  throw new Error("No C library");
+}
+
+type Symbols<S extends Deno.ForeignLibraryInterface> = Deno.DynamicLibrary<S>["symbols"];
+
+let core: Symbols<typeof CORE> | undefined;
+let files: Symbols<typeof FILES> | undefined;
+let events: Symbols<typeof EVENTS> | undefined;
+let errnoWord: Int32Array | undefined;
+
+/** The calls that every VM needs, opened on first use. */
+export function libc(): Symbols<typeof CORE> {
+  return core ??= open(CORE);
+}
+
+/** Calls on files and memory. */
+export function libcFiles(): Symbols<typeof FILES> {
+  return files ??= open(FILES);
+}
+
+/** eventfd, epoll and timerfd. */
+export function libcEvents(): Symbols<typeof EVENTS> {
+  return events ??= open(EVENTS);
+}
+
+/**
+ * The calling thread's errno.
+ *
+ * @returns A positive error number, as the last failing call left it
+ */
+export function errno(): number {
+  // The location is the thread's own and never moves, so one view serves the isolate's life.
+  errnoWord ??= new Int32Array(
+    Deno.UnsafePointerView.getArrayBuffer(libc().__errno_location()!, 4),
+  );
+  return errnoWord[0]!;
+}
+
+/**
+ * Turns a call's failure into an error.
+ *
+ * @param result What the call returned; negative means that it failed
+ * @param syscall Its name, for the message
+ * @param options The path concerned and the next step
+ * @returns The result
+ * @throws {HostError} If the result is negative
+ */
+export function check<R extends number | bigint>(
+  result: R,
+  syscall: string,
+  options?: HostErrorOptions,
+): R {
+  if (result < 0) throw new HostError(syscall, errno(), options);
+  return result;
+}
+
+const encoder = new TextEncoder();
+
+/**
+ * A C string.
+ *
+ * @param text Text without a NUL
+ * @returns Its UTF-8 bytes with a NUL behind them
+ * @throws {TypeError} If it holds a NUL itself
+ */
+export function cString(text: string): Uint8Array<ArrayBuffer> {
+  if (text.includes("\0")) throw new TypeError(`"${text.replaceAll("\0", "\\0")}" holds a NUL`);
+  return encoder.encode(text + "\0");
+}

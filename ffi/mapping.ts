@@ -1,0 +1,113 @@
+/**
+ * Memory mappings and memfds.
+ *
+ * @module
+ */
+import { HostError } from "./errors.ts";
+import { check, cString, errno, libc, libcFiles } from "./libc.ts";
+
+const PROT_READ = 1;
+const PROT_WRITE = 2;
+const MAP_SHARED = 1;
+const MAP_PRIVATE = 2;
+const MAP_NORESERVE = 0x4000;
+const MAP_FAILED = 0xffff_ffff_ffff_ffffn;
+const MADV_HUGEPAGE = 14;
+const MFD_CLOEXEC = 1;
+const MFD_HUGETLB = 4;
+
+/** How to map. */
+export interface MapOptions {
+  /** Default true. */
+  writable?: boolean;
+  /** Copy on write: what is written here stays here. Default false. */
+  private?: boolean;
+  /** Where in the file to start, a multiple of the page size. Default 0. */
+  offset?: number;
+}
+
+/** A mapping of a file or device into this process. */
+export class Mapping implements Disposable {
+  /** Where it lies in this process. */
+  readonly address: bigint;
+  /** Its length in bytes. */
+  readonly size: number;
+  #buffer: ArrayBuffer | undefined;
+
+  /**
+   * @param fd An open file
+   * @param size Bytes to map
+   * @param options How
+   * @throws {HostError} If mmap fails
+   */
+  constructor(fd: number, size: number, options: MapOptions = {}) {
+    const protection = options.writable === false ? PROT_READ : PROT_READ | PROT_WRITE;
+    const flags = (options.private ? MAP_PRIVATE : MAP_SHARED) | MAP_NORESERVE;
+    const pointer = libc().mmap(
+      0n,
+      BigInt(size),
+      protection,
+      flags,
+      fd,
+      BigInt(options.offset ?? 0),
+    );
+    const address = BigInt(Deno.UnsafePointer.value(pointer));
+    if (address === MAP_FAILED || pointer === null) throw new HostError("mmap", errno());
+    this.address = address;
+    this.size = size;
+  }
+
+  /** The mapped bytes; one view a thread, made once, since each counts as V8 external memory. */
+  get buffer(): ArrayBuffer {
+    return this.#buffer ??= viewMemory(this.address, this.size);
+  }
+
+  /** Asks for transparent huge pages; a kernel without them says no and nothing is lost. */
+  adviseHugePages(): boolean {
+    const pointer = Deno.UnsafePointer.create(this.address);
+    return libcFiles().madvise(pointer, BigInt(this.size), MADV_HUGEPAGE) === 0;
+  }
+
+  /** Unmaps. Views that this object made read as detached from then on; other threads' must be gone. */
+  [Symbol.dispose](): void {
+    this.#buffer?.transfer(0);
+    this.#buffer = undefined;
+    libc().munmap(Deno.UnsafePointer.create(this.address), BigInt(this.size));
+  }
+}
+
+/**
+ * Opens memory of this process that another thread mapped. Detach it with `transfer(0)` before the
+ * owner unmaps: a later access would be a SIGSEGV.
+ *
+ * @param address Where it lies
+ * @param size Bytes
+ * @returns A live view
+ */
+export function viewMemory(address: bigint, size: number): ArrayBuffer {
+  return Deno.UnsafePointerView.getArrayBuffer(Deno.UnsafePointer.create(address)!, size);
+}
+
+/**
+ * Makes an anonymous file.
+ *
+ * @param name What /proc/PID/maps shows
+ * @param size Its size in bytes
+ * @param options `hugePages` takes them from the reserved pool (MFD_HUGETLB)
+ * @returns A file descriptor
+ * @throws {HostError} If there is not that much memory
+ */
+export function createMemfd(
+  name: string,
+  size: number,
+  options: { hugePages?: boolean } = {},
+): number {
+  const flags = MFD_CLOEXEC | (options.hugePages ? MFD_HUGETLB : 0);
+  const fd = check(libcFiles().memfd_create(cString(name), flags), "memfd_create");
+  if (libcFiles().ftruncate(fd, BigInt(size)) < 0) {
+    const failure = new HostError("ftruncate", errno());
+    libc().close(fd);
+    throw failure;
+  }
+  return fd;
+}

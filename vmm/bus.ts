@@ -1,0 +1,190 @@
+/**
+ * The port and memory buses of one thread: which device answers an access, under that device's
+ * lock, in pieces that the device can take. What nobody answers reads as all ones.
+ *
+ * @module
+ */
+import { DocumentError } from "../ffi/errors.ts";
+import type { IoRange, Width } from "./device.ts";
+import { lockDevice, unlockDevice } from "./device_lock.ts";
+
+const PORTS = 0x1_0000;
+/** Ports are looked up by a byte each: 0 is nobody. */
+const MAX_PORT_RANGES = 255;
+
+interface Entry {
+  readonly base: number;
+  readonly end: number;
+  readonly range: IoRange;
+  readonly lock: number;
+  readonly owner: string;
+}
+
+/** Looks accesses up and carries them out. Nothing on the way of an access allocates. */
+export class Bus {
+  readonly #words: Int32Array;
+  readonly #portIndex = new Uint8Array(PORTS);
+  readonly #portEntries: Entry[] = [];
+  #memory: Entry[] = [];
+  #last: Entry | undefined;
+
+  /**
+   * @param words The arena as words, for the locks
+   */
+  constructor(words: Int32Array) {
+    this.#words = words;
+  }
+
+  /**
+   * Attaches a device's ranges.
+   *
+   * @param owner The device's name, for messages
+   * @param lock Index of the device's lock
+   * @param ranges What it answers
+   * @throws {DocumentError} If a range is taken already or lies outside its space
+   */
+  attach(owner: string, lock: number, ranges: readonly IoRange[]): void {
+    for (const range of ranges) {
+      const entry = { base: range.base, end: range.base + range.size, range, lock, owner };
+      if (range.space === "pio") this.#attachPort(entry);
+      else this.#attachMemory(entry);
+    }
+  }
+
+  #attachPort(entry: Entry): void {
+    if (entry.base < 0 || entry.end > PORTS || this.#portEntries.length === MAX_PORT_RANGES) {
+      throw new DocumentError(`Device ${entry.owner} wants ports ${span(entry)}: there are none`);
+    }
+    const taken = this.#portIndex.subarray(entry.base, entry.end).find((index) => index !== 0);
+    if (taken !== undefined) refuse("ports", entry, this.#portEntries[taken - 1]!);
+    this.#portIndex.fill(this.#portEntries.push(entry), entry.base, entry.end);
+  }
+
+  #attachMemory(entry: Entry): void {
+    const other = this.#memory.find((e) => e.base < entry.end && entry.base < e.end);
+    if (other !== undefined) refuse("addresses", entry, other);
+    this.#memory = [...this.#memory, entry].sort((a, b) => a.base - b.base);
+  }
+
+  /**
+   * A read from a port.
+   *
+   * @param port 0 to 0xffff
+   * @param width 1, 2 or 4
+   * @returns The value; all ones where nobody answers
+   */
+  readPort(port: number, width: Width): number {
+    const entry = this.#portEntries[this.#portIndex[port]! - 1];
+    if (entry === undefined) {
+      if (width === 1) return 0xff;
+    } else if (width <= entry.range.maxWidth && port + width <= entry.end) {
+      return this.#read(entry, port - entry.base, width);
+    }
+    const half = (width >> 1) as Width;
+    const next = (port + half) & (PORTS - 1);
+    return (this.readPort(port, half) | (this.readPort(next, half) << (8 * half))) >>> 0;
+  }
+
+  /**
+   * A write to a port.
+   *
+   * @param port 0 to 0xffff
+   * @param width 1, 2 or 4
+   * @param value An unsigned number of that width
+   */
+  writePort(port: number, width: Width, value: number): void {
+    const entry = this.#portEntries[this.#portIndex[port]! - 1];
+    if (entry === undefined) {
+      if (width === 1) return;
+    } else if (width <= entry.range.maxWidth && port + width <= entry.end) {
+      this.#write(entry, port - entry.base, width, value);
+      return;
+    }
+    const half = (width >> 1) as Width;
+    this.writePort(port, half, value & (half === 1 ? 0xff : 0xffff));
+    this.writePort((port + half) & (PORTS - 1), half, value >>> (8 * half));
+  }
+
+  /**
+   * A read from an address that is not memory.
+   *
+   * @param address Guest-physical address
+   * @param width 1, 2 or 4; a wider access is several of these
+   * @returns The value; all ones where nobody answers
+   */
+  readMemory(address: number, width: Width): number {
+    const entry = this.#find(address);
+    if (entry === undefined) {
+      if (width === 1) return 0xff;
+    } else if (width <= entry.range.maxWidth && address + width <= entry.end) {
+      return this.#read(entry, address - entry.base, width);
+    }
+    const half = (width >> 1) as Width;
+    return (this.readMemory(address, half) |
+      (this.readMemory(address + half, half) << (8 * half))) >>> 0;
+  }
+
+  /**
+   * A write to an address that is not memory.
+   *
+   * @param address Guest-physical address
+   * @param width 1, 2 or 4; a wider access is several of these
+   * @param value An unsigned number of that width
+   */
+  writeMemory(address: number, width: Width, value: number): void {
+    const entry = this.#find(address);
+    if (entry === undefined) {
+      if (width === 1) return;
+    } else if (width <= entry.range.maxWidth && address + width <= entry.end) {
+      this.#write(entry, address - entry.base, width, value);
+      return;
+    }
+    const half = (width >> 1) as Width;
+    this.writeMemory(address, half, value & (half === 1 ? 0xff : 0xffff));
+    this.writeMemory(address + half, half, value >>> (8 * half));
+  }
+
+  #read(entry: Entry, offset: number, width: Width): number {
+    lockDevice(this.#words, entry.lock);
+    try {
+      return entry.range.handler.read(offset, width);
+    } finally {
+      unlockDevice(this.#words, entry.lock);
+    }
+  }
+
+  #write(entry: Entry, offset: number, width: Width, value: number): void {
+    lockDevice(this.#words, entry.lock);
+    try {
+      entry.range.handler.write(offset, width, value);
+    } finally {
+      unlockDevice(this.#words, entry.lock);
+    }
+  }
+
+  #find(address: number): Entry | undefined {
+    const last = this.#last;
+    if (last !== undefined && address >= last.base && address < last.end) return last;
+    let low = 0;
+    let high = this.#memory.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.#memory[middle]!.end <= address) low = middle + 1;
+      else high = middle;
+    }
+    const entry = this.#memory[low];
+    if (entry === undefined || address < entry.base) return undefined;
+    this.#last = entry;
+    return entry;
+  }
+}
+
+function span(entry: Entry): string {
+  return `0x${entry.base.toString(16)}-0x${(entry.end - 1).toString(16)}`;
+}
+
+function refuse(what: string, entry: Entry, other: Entry): never {
+  throw new DocumentError(
+    `Device ${entry.owner} wants ${what} ${span(entry)}: ${other.owner} has ${span(other)}`,
+  );
+}

@@ -1,0 +1,136 @@
+/**
+ * What a device is: a class over its slice of the shared arena, with handlers for ranges of ports
+ * and addresses. The bus calls a handler under the device's own lock, from whichever vCPU's thread
+ * made the access, so device code holds no lock itself and keeps every register in its slice.
+ *
+ * @module
+ */
+import type { StructType } from "../ffi/struct.ts";
+import type { GuestMemory } from "./guest_memory.ts";
+
+/** Bytes of one access as a handler sees it; the bus splits what is wider. */
+export type Width = 1 | 2 | 4;
+
+/** The one handler signature for port and memory I/O. */
+export interface IoHandler {
+  /**
+   * @param offset Bytes from the start of the range
+   * @param width 1, 2 or 4, never above the range's `maxWidth`, never past the range's end
+   * @returns The value, an unsigned number of that width
+   */
+  read(offset: number, width: Width): number;
+  /**
+   * @param offset Bytes from the start of the range
+   * @param width 1, 2 or 4, never above the range's `maxWidth`, never past the range's end
+   * @param value An unsigned number of that width
+   */
+  write(offset: number, width: Width, value: number): void;
+}
+
+/** A range of ports or guest-physical addresses that a device answers. */
+export interface IoRange {
+  /** Port I/O or memory-mapped I/O. */
+  readonly space: "pio" | "mmio";
+  /** First port or guest-physical address. */
+  readonly base: number;
+  /** How many ports or bytes. */
+  readonly size: number;
+  /** The widest access the handler takes; the bus splits wider ones, low address first. */
+  readonly maxWidth: Width;
+  /** Who answers. */
+  readonly handler: IoHandler;
+}
+
+/** Why a VM came to its end. */
+export type StopKind =
+  /** HLT with no interrupt controller, or every vCPU halted for good. */
+  | "halt"
+  /** ACPI S5 or its like: the guest turned itself off. */
+  | "poweroff"
+  /** The guest reset its machine. */
+  | "reset"
+  /** The guest wrote an exit status of its own (debug exit port). */
+  | "exit"
+  /** The guest said that its kernel crashed. */
+  | "panic";
+
+/** A level-triggered or edge-triggered interrupt input of the machine. */
+export interface InterruptLine {
+  /** Drives the line; a no-op when the machine has no interrupt controller. */
+  set(level: boolean): void;
+}
+
+/** Where a device's output bytes go: never blocks, never grows. */
+export interface ByteSink {
+  /** Takes one byte. Once it is not `ready` it still takes 8 KiB, then drops and counts. */
+  write(byte: number): void;
+  /** Whether the reader keeps up. A device with flow control shows this to its guest. */
+  readonly ready: boolean;
+}
+
+/** What a device is given by its machine, in each thread that runs it. */
+export interface DeviceContext {
+  /** The device's name in its document, `serial0`. */
+  readonly name: string;
+  /** The device's slice of the arena, as long as its state layout, zero at first. */
+  readonly state: DataView;
+  /** Guest memory, for devices that do DMA. */
+  readonly memory: GuestMemory;
+  /** The machine's output ring of this device. */
+  readonly output: ByteSink;
+  /** Opens an interrupt line by its GSI number. */
+  interrupt(gsi: number): InterruptLine;
+  /** Milliseconds of a monotonic clock that all threads share. */
+  monotonic(): number;
+  /** Milliseconds since 1970, UTC. */
+  realtime(): number;
+  /** Ends the VM; `status` is the guest's own exit status where it gave one. */
+  stop(kind: StopKind, status?: number): void;
+  /** Asks for `expire` to be called again when {@linkcode Device.deadline} changed. */
+  rearm(): void;
+}
+
+/** A device as one thread sees it. */
+export interface Device {
+  /** The ranges that it answers; fixed for its life. */
+  readonly ranges: readonly IoRange[];
+  /** Puts the registers to their power-on values. Called once before the VM's first start too. */
+  reset(): void;
+  /** Takes input bytes (a console's keyboard); gives how many of them it took. */
+  receive?(bytes: Uint8Array): number;
+  /** A named action from outside: `powerbutton`, `break`, `nmi`. False if it has none of that name. */
+  action?(name: string): boolean;
+  /** When {@linkcode expire} is due, on the context's monotonic clock; Infinity for never. */
+  deadline?(): number;
+  /** Called, under the lock, at or after the deadline. */
+  expire?(): void;
+}
+
+/** A kind of device: what its module exports, and what a user's `device FILE.ts` exports as default. */
+export interface DeviceType<Config = unknown> {
+  /** The word in the document's `type`. */
+  readonly type: string;
+  /** Layout of its registers in the arena. */
+  // deno-lint-ignore no-explicit-any -- any layout at all
+  readonly state: StructType<any>;
+  /**
+   * Opens the device over its slice in the calling thread; called in several threads with the
+   * same slice, so it must not write the slice (that is `reset`'s work).
+   *
+   * @param config Its entry of the document, defaults filled in
+   * @param context What the machine gives it
+   */
+  open(config: Config, context: DeviceContext): Device;
+}
+
+/** One device of a machine as the threads are told of it. */
+export interface DevicePlan {
+  /** Its unique name, `serial0`. */
+  readonly name: string;
+  /** Its kind. */
+  readonly type: string;
+  /** URL of a user's module, for `device FILE.ts`. */
+  readonly module?: string;
+  /** The entry of the document, and shared buffers that the machine added. */
+  readonly config: Readonly<Record<string, unknown>>;
+}

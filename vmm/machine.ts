@@ -1,0 +1,321 @@
+/**
+ * A virtual machine: its memory, vCPUs and devices, from its document to its end.
+ *
+ *     created ── start ──▶ running ◀── resume ── paused
+ *        │                    │  └──── pause ────▶ │
+ *        └────────────────────┴──▶ ended ◀─────────┘
+ *
+ * @module
+ */
+import { VmError } from "../ffi/errors.ts";
+import { Capability } from "../ffi/kvm/ioctl.ts";
+import { Kvm, type Vcpu, type Vm } from "../ffi/kvm/kvm.ts";
+import { RunOffset } from "../ffi/kvm/structs.ts";
+import { installKickHandler, kickThread } from "../ffi/signals.ts";
+import { Arena, Request, VcpuState } from "./arena.ts";
+import { Address } from "./board.ts";
+import { prepareBoot } from "./boot/prepare.ts";
+import { Console } from "./console.ts";
+import { composeCpuid, cpuidFor } from "./cpu/cpuid.ts";
+import type { Fault } from "./cpu/fault.ts";
+import { initialMsrs, setLocalInterrupts } from "./cpu/initial_state.ts";
+import { setStartState } from "./cpu/registers.ts";
+import { VcpuThread } from "./cpu/thread.ts";
+import { DeviceSet, type DeviceSetPlan } from "./device_set.ts";
+import { loadDeviceType } from "./devices/registry.ts";
+import type { VmDocument } from "./document.ts";
+import { exitStatus, type VmEnd, type VmEndKind } from "./end.ts";
+import { MachineMemory } from "./memory.ts";
+import { DeviceTimers } from "./timers.ts";
+
+/** What a machine does. */
+export type MachineState = "created" | "running" | "paused" | "ended";
+
+/** The legal transitions, by the word that asks for them. */
+const TRANSITIONS: Readonly<Record<string, readonly MachineState[]>> = {
+  start: ["created"],
+  pause: ["running"],
+  resume: ["paused"],
+};
+
+/** A virtual machine of this process. */
+export class Machine implements AsyncDisposable {
+  /** What it was made from. */
+  readonly document: VmDocument;
+  /** Its serial ports and debug consoles. */
+  readonly console: Console;
+  /** Resolves when it has ended and its output has been handed over. */
+  readonly ended: Promise<VmEnd>;
+
+  readonly #kvm: Kvm;
+  readonly #vm: Vm;
+  readonly #memory: MachineMemory;
+  readonly #vcpus: readonly Vcpu[];
+  readonly #threads: readonly VcpuThread[];
+  readonly #arena: Arena;
+  readonly #plan: DeviceSetPlan;
+  readonly #devices: DeviceSet;
+  readonly #timers: DeviceTimers;
+  readonly #end = Promise.withResolvers<VmEnd>();
+  #state: MachineState = "created";
+  #endKind: VmEndKind | undefined;
+  #settled: Promise<void> | undefined;
+  #disposed = false;
+
+  private constructor(parts: MachineParts) {
+    this.document = parts.document;
+    this.#kvm = parts.kvm;
+    this.#vm = parts.vm;
+    this.#memory = parts.memory;
+    this.#vcpus = parts.vcpus;
+    this.#threads = parts.threads;
+    this.#arena = parts.arena;
+    this.#plan = parts.plan;
+    this.#devices = parts.devices;
+    this.#timers = new DeviceTimers(parts.devices);
+    this.ended = this.#end.promise;
+    this.console = new Console(parts.arena, parts.devices, {
+      kernel: parts.document.boot?.kernel !== undefined,
+      onPanic: () => this.#arena.stop("panic"),
+    });
+  }
+
+  /**
+   * Makes a machine, ready to start.
+   *
+   * @param document What it is
+   * @returns The machine; dispose it to free what it holds
+   * @throws {DocumentError} If the document contradicts itself
+   * @throws {ImageError} If an image is not what it says it is
+   * @throws {HostError} If the host can't provide it
+   */
+  static async create(document: VmDocument): Promise<Machine> {
+    const cpus = document.cpus ?? 1;
+    const threads = Array.from({ length: cpus }, () => VcpuThread.acquire());
+    using stack = new DisposableStack();
+    stack.defer(() => threads.forEach((thread) => thread.release()));
+    const kvm = stack.use(new Kvm());
+    const memory = stack.use(new MachineMemory(document.memory ?? []));
+    const boot = await prepareBoot(document, memory);
+    const { devices } = boot;
+    const irqchip = document.irqchip ?? boot.wantsIrqchip;
+
+    const vm = stack.use(kvm.createVm());
+    vm.setRealModePages(Address.IDENTITY_MAP, Address.TSS);
+    memory.register(vm);
+    if (irqchip) {
+      vm.createIrqchip();
+      vm.createPit();
+    } else if (cpus > 1) {
+      throw new VmError(`${cpus} vCPUs need interrupt controllers, but "irqchip" is false`);
+    }
+
+    const types = await Promise.all(
+      devices.map(({ type, module }) => loadDeviceType(type, module)),
+    );
+    const { arena, slices } = Arena.plan(cpus, types.map(({ state }) => state.size));
+    const plan = { devices, slices, slots: memory.slots, vmFd: vm.fd, irqchip };
+    const set = new DeviceSet(arena, plan, types);
+    stack.defer(() => set.close());
+    for (const open of set.devices) set.locked(open, (device) => device.reset());
+
+    const cpuid = composeCpuid(kvm.supportedCpuid(), {
+      ...document.cpu,
+      cpus,
+      tscDeadline: irqchip && kvm.capability(Capability.TSC_DEADLINE_TIMER) > 0,
+    });
+    const vcpus = Array.from({ length: cpus }, (_, id) => {
+      const vcpu = stack.use(vm.createVcpu(id));
+      vcpu.setCpuid(cpuidFor(cpuid, id, cpus));
+      vcpu.setMsrs(initialMsrs);
+      if (irqchip) setLocalInterrupts(vcpu);
+      return vcpu;
+    });
+    setStartState(vcpus[0]!, boot.start);
+
+    const machine = new Machine({
+      document,
+      kvm,
+      vm,
+      memory,
+      vcpus,
+      threads,
+      arena,
+      plan,
+      devices: set,
+    });
+    stack.move();
+    return machine;
+  }
+
+  /** What it does. */
+  get state(): MachineState {
+    return this.#state;
+  }
+
+  /**
+   * Starts it.
+   *
+   * @param options `paused` has every vCPU wait before its first instruction
+   * @throws {VmError} If it was started before
+   */
+  start(options: { paused?: boolean } = {}): void {
+    this.#require("start");
+    installKickHandler();
+    this.#state = options.paused ? "paused" : "running";
+    const request = options.paused ? Request.PAUSE : Request.RUN;
+    const runs = this.#vcpus.map((vcpu, id) => {
+      this.#arena.setRequest(id, request);
+      return this.#threads[id]!.run({
+        id,
+        vcpuFd: vcpu.fd,
+        runAddress: vcpu.run.address,
+        runSize: vcpu.run.size,
+        arena: this.#arena.buffer,
+        plan: this.#plan,
+      });
+    });
+    const attended = this.#attend();
+    this.#settled = this.#finish(runs, attended);
+    this.#settled.catch(() => {}); // `ended` carries the failure
+  }
+
+  /**
+   * Pauses it: every vCPU stands between two instructions when this resolves.
+   *
+   * @throws {VmError} If it does not run
+   */
+  async pause(): Promise<void> {
+    this.#require("pause");
+    this.#state = "paused";
+    this.#request(Request.PAUSE);
+    while (!this.#arena.stopping && !this.#allPaused()) {
+      const seen = this.#arena.doorbell;
+      if (this.#allPaused() || this.#arena.stopping) break;
+      await this.#arena.doorbellAfter(seen);
+    }
+  }
+
+  /**
+   * Lets a paused machine go on.
+   *
+   * @throws {VmError} If it is not paused
+   */
+  resume(): void {
+    this.#require("resume");
+    this.#state = "running";
+    for (let id = 0; id < this.#vcpus.length; id++) this.#arena.setRequest(id, Request.RUN);
+  }
+
+  /**
+   * Ends it at once, whatever it does.
+   *
+   * @param kind What to say of its end
+   * @returns How it ended
+   */
+  stop(kind: "killed" | "timeout" = "killed"): Promise<VmEnd> {
+    if (this.#state === "created") {
+      this.#state = "ended";
+      this.#end.resolve({ kind, status: exitStatus(kind, 0, false) });
+    } else if (this.#state !== "ended") {
+      this.#endKind ??= kind;
+      this.#request(Request.STOP);
+    }
+    return this.ended;
+  }
+
+  /**
+   * Does something to a device from outside: `powerbutton` on `pm`, `break` on a serial port.
+   *
+   * @param device The device's name
+   * @param action The action's name
+   * @returns False if there is no such device or action
+   */
+  act(device: string, action: string): boolean {
+    const open = this.#devices.devices.find(({ name }) => name === device);
+    return open !== undefined &&
+      this.#devices.locked(open, (d) => d.action?.(action) ?? false);
+  }
+
+  /** Ends it if it still runs, and frees everything it holds. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.stop();
+    await this.#settled?.catch(() => {});
+    this.#timers.clear();
+    this.#devices.close();
+    for (const vcpu of this.#vcpus) vcpu[Symbol.dispose]();
+    this.#vm[Symbol.dispose]();
+    this.#memory[Symbol.dispose]();
+    this.#kvm[Symbol.dispose]();
+    for (const thread of this.#threads) thread.release();
+  }
+
+  #require(word: keyof typeof TRANSITIONS): void {
+    if (TRANSITIONS[word]!.includes(this.#state)) return;
+    throw new VmError(`Cannot ${word} a VM that is ${this.#state}`);
+  }
+
+  #allPaused(): boolean {
+    return this.#vcpus.every((_, id) => this.#arena.vcpuState(id) === VcpuState.PAUSED);
+  }
+
+  /** Has every vCPU look at its request word soon, wherever it is. */
+  #request(request: number): void {
+    for (const [id, vcpu] of this.#vcpus.entries()) {
+      this.#arena.setRequest(id, request);
+      Atomics.store(new Uint8Array(vcpu.run.buffer), RunOffset.immediate_exit, 1);
+      const tid = this.#arena.threadId(id);
+      if (tid !== 0) kickThread(tid);
+    }
+    this.#arena.announceProgress();
+  }
+
+  /** Serves the doorbell until the machine stops. */
+  async #attend(): Promise<void> {
+    for (;;) {
+      const seen = this.#arena.doorbell;
+      this.console.pump();
+      this.#timers.arm();
+      if (this.#arena.stopping || this.#endKind !== undefined) return;
+      await this.#arena.doorbellAfter(seen);
+    }
+  }
+
+  async #finish(runs: Promise<Fault | undefined>[], attended: Promise<void>): Promise<void> {
+    try {
+      // One vCPU's end is everybody's.
+      await Promise.race([attended, Promise.all(runs)]);
+      this.#request(Request.STOP);
+      this.#arena.ringDoorbell();
+      const faults = await Promise.all(runs);
+      this.#timers.clear();
+      await this.console.drain();
+      this.#state = "ended";
+      const reason = this.#arena.stopReason;
+      const kind = reason?.kind ?? this.#endKind ?? "killed";
+      const fault = faults.find((f) => f !== undefined);
+      this.#end.resolve({
+        kind,
+        status: exitStatus(kind, reason?.status ?? 0, this.console.panicked),
+        ...(fault === undefined ? {} : { fault }),
+      });
+    } catch (error) {
+      this.#state = "ended";
+      this.#end.reject(error);
+    }
+  }
+}
+
+interface MachineParts {
+  readonly document: VmDocument;
+  readonly kvm: Kvm;
+  readonly vm: Vm;
+  readonly memory: MachineMemory;
+  readonly vcpus: readonly Vcpu[];
+  readonly threads: readonly VcpuThread[];
+  readonly arena: Arena;
+  readonly plan: DeviceSetPlan;
+  readonly devices: DeviceSet;
+}

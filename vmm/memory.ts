@@ -1,0 +1,195 @@
+/**
+ * Guest memory made from a document's `memory`: memfds and files mapped into this process and put
+ * into KVM's slots.
+ *
+ * @module
+ */
+import { DocumentError, HostError } from "../ffi/errors.ts";
+import { closeFile, openFile, OpenFlag, readTextFile } from "../ffi/files.ts";
+import type { Vm } from "../ffi/kvm/kvm.ts";
+import { createMemfd, Mapping, viewMemory } from "../ffi/mapping.ts";
+import { Address } from "./board.ts";
+import type { MemoryEntry } from "./document.ts";
+import { GuestMemory } from "./guest_memory.ts";
+import { formatSize } from "./size.ts";
+
+const PAGE = 4096;
+const HUGE_PAGE = 2 ** 21;
+
+/** A slot of guest memory as another thread of this process opens it. */
+export interface MemorySlot {
+  /** Guest-physical address. */
+  readonly base: number;
+  /** Bytes. */
+  readonly size: number;
+  /** Where it lies in this process. */
+  readonly address: bigint;
+  /** Whether it is told to the guest as RAM. */
+  readonly ram: boolean;
+  /** Whether the guest's writes become exits. */
+  readonly readonly: boolean;
+}
+
+/**
+ * Opens slots in the calling thread.
+ *
+ * @param slots What {@linkcode MachineMemory} made
+ * @returns Guest memory with views of this thread's own
+ */
+export function openSlots(slots: readonly MemorySlot[]): GuestMemory {
+  return new GuestMemory(
+    slots.map(({ base, size, address, ram }) => ({ base, buffer: viewMemory(address, size), ram })),
+  );
+}
+
+/** Detaches this thread's views; the owner may unmap when every thread has done so. */
+export function closeSlots(memory: GuestMemory): void {
+  for (const { buffer } of memory.regions) buffer.transfer(0);
+}
+
+/** A machine's memory: what is mapped, and where the guest sees it. */
+export class MachineMemory implements Disposable {
+  /** The slots in order of address. */
+  readonly slots: MemorySlot[] = [];
+  readonly #mappings: Mapping[] = [];
+  readonly #fds: number[] = [];
+  #guest: GuestMemory | undefined;
+
+  /**
+   * @param entries The document's `memory`
+   * @throws {DocumentError} If pieces overlap or aren't whole pages
+   * @throws {HostError} If the host can't give the memory or open a file
+   */
+  constructor(entries: readonly MemoryEntry[]) {
+    try {
+      for (const [i, entry] of entries.entries()) this.#add(entry, `memory[${i}]`);
+    } catch (error) {
+      this[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /** The memory as this thread sees it. */
+  get guest(): GuestMemory {
+    return this.#guest ??= openSlots(this.slots);
+  }
+
+  /** Tells KVM of every slot. */
+  register(vm: Vm): void {
+    this.slots.forEach((slot, i) =>
+      vm.setMemory(i, slot.base, slot.size, slot.address, slot.readonly)
+    );
+  }
+
+  /**
+   * Adds a read-only region with given contents.
+   *
+   * @param base Guest-physical address
+   * @param contents Its bytes; padded with zeros to a whole page
+   */
+  addRom(base: number, contents: Uint8Array): void {
+    const size = Math.ceil(contents.length / PAGE) * PAGE;
+    const mapping = this.#anonymous("rom", size);
+    new Uint8Array(mapping.buffer).set(contents);
+    this.#place({ base, size, address: mapping.address, ram: false, readonly: true }, "firmware");
+  }
+
+  #add(entry: MemoryEntry, where: string): void {
+    if (entry.type === "ram") return this.#addRam(entry, where);
+    if (entry.path === undefined || entry.base === undefined) {
+      throw new DocumentError(`VM document, ${where}: ${entry.type} needs "path" and "base"`);
+    }
+    const offset = entry.offset ?? 0;
+    const length = Deno.statSync(entry.path).size;
+    const size = Math.ceil((entry.size ?? length - offset) / PAGE) * PAGE;
+    if (size <= 0 || offset % PAGE !== 0 || offset + size > Math.ceil(length / PAGE) * PAGE) {
+      throw new DocumentError(
+        `VM document, ${where}: ${entry.path} has ${length} bytes, not ${size} at ${offset}`,
+        { hint: `"offset" is a multiple of ${PAGE} and the file must hold the whole region` },
+      );
+    }
+    const shared = entry.type === "shared";
+    const fd = openFile(entry.path, shared ? OpenFlag.RDWR : OpenFlag.RDONLY);
+    this.#fds.push(fd);
+    const mapping = new Mapping(fd, size, { private: !shared, offset });
+    this.#mappings.push(mapping);
+    const readonly = entry.type === "rom";
+    this.#place({ base: entry.base, size, address: mapping.address, ram: false, readonly }, where);
+  }
+
+  #addRam(entry: MemoryEntry, where: string): void {
+    const size = entry.size ?? 0;
+    if (size === 0 || size % PAGE !== 0) {
+      throw new DocumentError(
+        `VM document, ${where}: size ${size} is not a multiple of ${PAGE} bytes above 0`,
+      );
+    }
+    const mapping = this.#anonymous("ram", size);
+    const at = (base: number, from: number, length: number) =>
+      this.#place(
+        { base, size: length, address: mapping.address + BigInt(from), ram: true, readonly: false },
+        where,
+      );
+    if (entry.base !== undefined) return at(entry.base, 0, size);
+    // Below 4 GiB the machine keeps room for firmware, interrupt controllers and PCI.
+    const low = Math.min(size, Address.LOW_RAM_END);
+    at(0, 0, low);
+    if (size > low) at(Address.FOUR_GIB, low, size - low);
+  }
+
+  #anonymous(name: string, size: number): Mapping {
+    const hugePages = size % HUGE_PAGE === 0 && freeHugePages() * HUGE_PAGE >= size;
+    let mapping: Mapping;
+    try {
+      const fd = createMemfd(`hvsh-${name}`, size, { hugePages });
+      this.#fds.push(fd);
+      mapping = new Mapping(fd, size);
+    } catch (error) {
+      if (!(error instanceof HostError)) throw error;
+      throw new HostError(error.syscall, error.errno, {
+        cause: error,
+        hint: `the guest wants ${formatSize(size)} of memory; try a smaller \`create -m\``,
+      });
+    }
+    this.#mappings.push(mapping);
+    if (!hugePages && size >= HUGE_PAGE) mapping.adviseHugePages();
+    return mapping;
+  }
+
+  #place(slot: MemorySlot, where: string): void {
+    const end = slot.base + slot.size;
+    if (slot.base % PAGE !== 0 || !Number.isSafeInteger(end)) {
+      throw new DocumentError(
+        `VM document, ${where}: base 0x${slot.base.toString(16)} is not a multiple of ${PAGE}`,
+      );
+    }
+    const other = this.slots.find((s) => s.base < end && slot.base < s.base + s.size);
+    if (other !== undefined) {
+      throw new DocumentError(
+        `VM document, ${where}: 0x${slot.base.toString(16)}-0x${(end - 1).toString(16)} overlaps ` +
+          `the region at 0x${other.base.toString(16)}`,
+      );
+    }
+    this.slots.push(slot);
+    this.slots.sort((a, b) => a.base - b.base);
+    if (this.#guest !== undefined) closeSlots(this.#guest);
+    this.#guest = undefined;
+  }
+
+  /** Unmaps everything; every other thread must have closed its views. */
+  [Symbol.dispose](): void {
+    if (this.#guest !== undefined) closeSlots(this.#guest);
+    this.#guest = undefined;
+    for (const mapping of this.#mappings.splice(0)) mapping[Symbol.dispose]();
+    for (const fd of this.#fds.splice(0)) closeFile(fd);
+  }
+}
+
+/** Huge pages of 2 MiB that the host has reserved and nobody uses; 0 where it has none. */
+function freeHugePages(): number {
+  try {
+    return Number(readTextFile("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages"));
+  } catch {
+    return 0;
+  }
+}

@@ -1,0 +1,59 @@
+/**
+ * Device deadlines, kept by the main thread's event loop.
+ *
+ * @module
+ */
+import { monotonicMilliseconds } from "../ffi/clock.ts";
+import type { DeviceSet } from "./device_set.ts";
+
+/** setTimeout's own limit; a later deadline is looked at again then. */
+const MAX_DELAY = 2 ** 31 - 1;
+
+/** Calls each device's `expire` at its deadline. */
+export class DeviceTimers {
+  readonly #set: DeviceSet;
+  readonly #timed: DeviceSet["devices"];
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #due = Infinity;
+
+  /**
+   * @param set The devices of this thread
+   */
+  constructor(set: DeviceSet) {
+    this.#set = set;
+    this.#timed = set.devices.filter(({ device }) => device.deadline !== undefined);
+  }
+
+  /** Looks at the deadlines again; cheap when none has changed. */
+  arm(): void {
+    let due = Infinity;
+    for (const open of this.#timed) {
+      due = Math.min(due, this.#set.locked(open, (device) => device.deadline!()));
+    }
+    if (due === this.#due) return;
+    this.clear();
+    if (due === Infinity) return;
+    this.#due = due;
+    const delay = Math.min(Math.max(0, due - monotonicMilliseconds()), MAX_DELAY);
+    this.#timer = setTimeout(() => {
+      this.#due = Infinity;
+      this.#expire();
+      this.arm();
+    }, delay);
+  }
+
+  /** Forgets them all. */
+  clear(): void {
+    clearTimeout(this.#timer);
+    this.#due = Infinity;
+  }
+
+  #expire(): void {
+    const now = monotonicMilliseconds();
+    for (const open of this.#timed) {
+      this.#set.locked(open, (device) => {
+        if (device.deadline!() <= now) device.expire?.();
+      });
+    }
+  }
+}
