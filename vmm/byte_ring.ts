@@ -22,7 +22,7 @@ export class ByteRing implements ByteSink {
   /**
    * @param buffer Shared memory that holds the ring
    * @param offset Where it starts, a multiple of 4
-   * @param capacity A power of two of at least 4096 bytes
+   * @param capacity A power of two of at least 16384 bytes
    */
   constructor(buffer: SharedArrayBuffer, offset: number, capacity: number) {
     this.#words = new Int32Array(buffer, offset, HEADER_BYTES / 4);

@@ -58,8 +58,8 @@ const boot = v.looseObject({
     path,
     /** Unpack the kernel's payload on the host and start it directly. Default true. */
     unpack: v.optional(v.boolean()),
-    /** Which entry point to use. Default `auto`. */
-    entry: v.optional(v.picklist(["auto", "long", "protected", "real", "pvh"])),
+    /** Linux's own entry point or PVH's; left out, what the image is made for. */
+    entry: v.optional(v.picklist(["linux", "pvh"])),
   })),
   /** Files that are loaded one behind the other as the initial RAM disk. */
   initrd: v.optional(v.array(path)),

@@ -14,7 +14,7 @@ import { RunOffset } from "../ffi/kvm/structs.ts";
 import { installKickHandler, kickThread } from "../ffi/signals.ts";
 import { Arena, Request, VcpuState } from "./arena.ts";
 import { Address } from "./board.ts";
-import { prepareBoot } from "./boot/prepare.ts";
+import { prepareBoot, wantsIrqchip } from "./boot/prepare.ts";
 import { Console } from "./console.ts";
 import { composeCpuid, cpuidFor } from "./cpu/cpuid.ts";
 import type { Fault } from "./cpu/fault.ts";
@@ -96,9 +96,8 @@ export class Machine implements AsyncDisposable {
     stack.defer(() => threads.forEach((thread) => thread.release()));
     const kvm = stack.use(new Kvm());
     const memory = stack.use(new MachineMemory(document.memory ?? []));
-    const boot = await prepareBoot(document, memory);
-    const { devices } = boot;
-    const irqchip = document.irqchip ?? boot.wantsIrqchip;
+    const { start, devices } = await prepareBoot(document, memory);
+    const irqchip = wantsIrqchip(document);
 
     const vm = stack.use(kvm.createVm());
     vm.setRealModePages(Address.IDENTITY_MAP, Address.TSS);
@@ -131,7 +130,7 @@ export class Machine implements AsyncDisposable {
       if (irqchip) setLocalInterrupts(vcpu);
       return vcpu;
     });
-    setStartState(vcpus[0]!, boot.start);
+    setStartState(vcpus[0]!, start);
 
     const machine = new Machine({
       document,

@@ -82,16 +82,15 @@ export class MachineMemory implements Disposable {
   }
 
   /**
-   * Adds a read-only region with given contents.
+   * Adds a region that the guest can only read; this thread can write it.
    *
    * @param base Guest-physical address
-   * @param contents Its bytes; padded with zeros to a whole page
+   * @param size Bytes, a multiple of the page size
+   * @param where What it is for, for an error
    */
-  addRom(base: number, contents: Uint8Array): void {
-    const size = Math.ceil(contents.length / PAGE) * PAGE;
+  addRom(base: number, size: number, where: string): void {
     const mapping = this.#anonymous("rom", size);
-    new Uint8Array(mapping.buffer).set(contents);
-    this.#place({ base, size, address: mapping.address, ram: false, readonly: true }, "firmware");
+    this.#place({ base, size, address: mapping.address, ram: false, readonly: true }, where);
   }
 
   #add(entry: MemoryEntry, where: string): void {

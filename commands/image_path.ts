@@ -1,0 +1,64 @@
+/**
+ * Files that a stage's words name.
+ *
+ * @module
+ */
+import { ImageError, UsageError } from "../ffi/errors.ts";
+
+/**
+ * Makes a path absolute. `..` stays, since what it means behind a symbolic link only the kernel knows.
+ *
+ * @param path A path as the person wrote it
+ * @param cwd The folder that relative paths start from
+ * @returns The same path from the root
+ */
+export function absolutePath(path: string, cwd: string): string {
+  const parts = (path.startsWith("/") ? path : `${cwd}/${path}`).split("/");
+  return "/" + parts.filter((part) => part !== "" && part !== ".").join("/");
+}
+
+/**
+ * Makes the path of an image absolute and looks whether a file is there: better now than in the last
+ * stage, perhaps on another terminal line.
+ *
+ * @param path A path as the person wrote it
+ * @param cwd The folder that relative paths start from
+ * @returns The same path from the root
+ * @throws {ImageError} If there is nothing, or no plain file
+ * @throws {UsageError} If it is `-`
+ */
+export function imagePath(path: string, cwd: string): string {
+  if (path === "-") {
+    throw new UsageError("Cannot read an image from stdin, where the VM document is", {
+      hint: "hvsh run --flat -; a file of that name is ./-",
+    });
+  }
+  if (path.includes("\0")) throw new ImageError(`The path ${JSON.stringify(path)} has a NUL byte`);
+  const absolute = absolutePath(path, cwd);
+  let found: Deno.FileInfo;
+  try {
+    found = Deno.statSync(absolute);
+  } catch (error) {
+    throw new ImageError(`${path}: ${reason(error)}`, { cause: error });
+  }
+  if (found.isFile) return absolute;
+  throw new ImageError(`${path} is ${kind(found)}, not a file`, {
+    ...(found.isFifo ? { hint: "an image is read more than once; write it to a file first" } : {}),
+  });
+}
+
+function reason(error: unknown): string {
+  if (error instanceof Deno.errors.NotFound) return "there is no such file (ENOENT)";
+  if (error instanceof Deno.errors.PermissionDenied) return "permission denied (EACCES)";
+  if (error instanceof Deno.errors.NotADirectory) return "a part of the path is a file (ENOTDIR)";
+  if (error instanceof Deno.errors.FilesystemLoop) return "too many symbolic links (ELOOP)";
+  return error instanceof Error ? error.message : String(error);
+}
+
+function kind(found: Deno.FileInfo): string {
+  if (found.isDirectory) return "a folder";
+  if (found.isFifo) return "a FIFO";
+  if (found.isSocket) return "a socket";
+  if (found.isCharDevice || found.isBlockDevice) return "a device";
+  return "something else";
+}

@@ -1,0 +1,64 @@
+/**
+ * The command line: `hvsh VERB …`.
+ *
+ * @module
+ */
+import { HvshError, UsageError } from "../ffi/errors.ts";
+import { nearestWord } from "../vmm/nearest_word.ts";
+import { HELP, parseWords, WordError } from "./argv.ts";
+import { invoke } from "./invoke.ts";
+import { ProcessContext } from "./process_context.ts";
+import { loadVerb, verbNames } from "./table.ts";
+
+/** Exit status when hvsh itself failed. */
+const FAILED = 125;
+const ALIASES: Readonly<Record<string, string>> = {
+  "--help": "help",
+  "-h": "help",
+  "--version": "version",
+  "-V": "version",
+};
+
+async function runLine(argv: readonly string[]): Promise<number> {
+  const [word, ...rest] = argv;
+  if (word === undefined) return await (await import("./shell/main.ts")).runShell();
+  const verb = await loadVerb(ALIASES[word] ?? word);
+  if (verb === undefined) {
+    const near = nearestWord(word, verbNames);
+    throw new UsageError(`There is no verb "${word}"`, {
+      hint: near === undefined ? "hvsh help" : `did you mean ${near}?`,
+    });
+  }
+  const words = parseWords(verb, rest);
+  if (words[HELP] !== true) return await invoke(verb, words, new ProcessContext());
+  const help = (await loadVerb("help"))!;
+  return await invoke(help, { verb: verb.name }, new ProcessContext());
+}
+
+/** Says on stderr what failed, where and what to do next. */
+async function report(error: unknown, argv: readonly string[]): Promise<number> {
+  const where = argv[0] === undefined ? "hvsh" : `hvsh ${argv[0]}`;
+  if (!(error instanceof HvshError)) {
+    console.error(`${where}: ${error instanceof Error ? error.stack : error}`);
+    return FAILED;
+  }
+  console.error(`${where}: ${error.message}`);
+  if (error instanceof WordError) {
+    const { caretLines } = await import("./caret.ts");
+    console.error(caretLines(where, error));
+  }
+  if (error.hint !== undefined) {
+    console.error(error.hint.includes("try: ") ? `  ${error.hint}` : `  try: ${error.hint}`);
+  }
+  return error.exitStatus;
+}
+
+if (import.meta.main) {
+  let status: number;
+  try {
+    status = await runLine(Deno.args);
+  } catch (error) {
+    status = await report(error, Deno.args);
+  }
+  Deno.exit(status);
+}

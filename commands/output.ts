@@ -1,0 +1,84 @@
+/**
+ * How verbs that give data write it: objects in a pipe, a table for a person.
+ *
+ * @module
+ */
+import { renderTable } from "./text_table.ts";
+import type { Flag, VerbContext, Words } from "./verb.ts";
+
+/** One object of data. */
+export type DataRecord = Readonly<Record<string, unknown>>;
+
+/** A column of the table: the record's key, the title is the key in capitals. */
+export interface Column {
+  readonly key: string;
+  /** How its value is written; as JSON has it, text without quotes, if left out. */
+  readonly format?: (value: unknown, record: DataRecord) => string;
+  /** Numbers stand at the right. */
+  readonly right?: boolean;
+}
+
+/** What the records of a verb look like. */
+export interface RecordLayout {
+  /** The columns of its table. */
+  readonly columns: readonly Column[];
+  /** The key that `-o name` prints. */
+  readonly name: string;
+}
+
+const FORMATS = ["json", "table", "name"] as const;
+
+/** The flag of every verb that gives data. */
+export const outputFlag: Readonly<Record<"output", Flag>> = {
+  output: {
+    short: "o",
+    value: FORMATS,
+    metavar: "FORMAT",
+    help: "json (in a pipe), table (on a terminal) or name",
+  },
+};
+
+/**
+ * Writes records.
+ *
+ * @param records The records
+ * @param layout What they look like
+ * @param words The verb's words, with its `output`
+ * @param context Where it runs
+ */
+export async function writeRecords(
+  records: Iterable<DataRecord> | AsyncIterable<DataRecord>,
+  layout: RecordLayout,
+  words: Words,
+  context: VerbContext,
+): Promise<void> {
+  switch (words.output ?? (context.forPerson ? "table" : "json")) {
+    case "json":
+      for await (const record of records) await context.emit(record);
+      break;
+    case "name":
+      for await (const record of records) await context.print(`${record[layout.name]}\n`);
+      break;
+    default:
+      await context.print(await table(records, layout.columns));
+  }
+}
+
+async function table(
+  records: Iterable<DataRecord> | AsyncIterable<DataRecord>,
+  columns: readonly Column[],
+): Promise<string> {
+  const rows: string[][] = [];
+  for await (const record of records) {
+    rows.push(columns.map(({ key, format = plain }) => format(record[key], record)));
+  }
+  return renderTable(
+    columns.map(({ key, right }) => ({ title: key.toUpperCase(), right: right === true })),
+    rows,
+  );
+}
+
+function plain(value: unknown): string {
+  if (value === undefined || value === null) return "-";
+  return typeof value === "string" ? value : JSON.stringify(value);
+}

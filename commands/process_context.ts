@@ -1,0 +1,44 @@
+/**
+ * A verb's context when it is a process of its own: its streams are the process's.
+ *
+ * @module
+ */
+import { readObjects } from "./document_input.ts";
+import { stdinChunks, writeStdout } from "./stdio.ts";
+import type { VerbContext } from "./verb.ts";
+
+/** The process's own streams. */
+export class ProcessContext implements VerbContext {
+  readonly #encoder = new TextEncoder();
+  /** Never aborts: when the reader is gone SIGPIPE ends the process, and ^C does too. */
+  readonly signal = new AbortController().signal;
+
+  get input(): AsyncIterable<unknown> | undefined {
+    return Deno.stdin.isTerminal() ? undefined : readObjects(stdinChunks());
+  }
+
+  get cwd(): string {
+    return Deno.cwd();
+  }
+
+  async emit(value: unknown): Promise<void> {
+    await this.print(`${JSON.stringify(value)}\n`);
+  }
+
+  async print(text: string): Promise<void> {
+    const bytes = this.#encoder.encode(text);
+    try {
+      await writeStdout(bytes);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+      // A filter whose reader is gone dies of SIGPIPE, silently. Opening the C library only now keeps
+      // it out of the start of every stage; the write that is tried again raises the signal.
+      (await import("../ffi/signals.ts")).restoreSigpipe();
+      await writeStdout(bytes);
+    }
+  }
+
+  note(text: string): void {
+    console.error(text);
+  }
+}

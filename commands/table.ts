@@ -1,0 +1,49 @@
+/**
+ * The table of verbs. Each one's file is loaded when its word is used, so that a filter in a
+ * pipeline starts without the rest.
+ *
+ * @module
+ */
+import type { Verb } from "./verb.ts";
+
+const files = {
+  create: () => import("./verbs/create.ts"),
+  cpu: () => import("./verbs/cpu.ts"),
+  map: () => import("./verbs/map.ts"),
+  kernel: () => import("./verbs/kernel.ts"),
+  initrd: () => import("./verbs/initrd.ts"),
+  cmdline: () => import("./verbs/cmdline.ts"),
+  flat: () => import("./verbs/flat.ts"),
+  multiboot: () => import("./verbs/multiboot.ts"),
+  firmware: () => import("./verbs/firmware.ts"),
+  serial: () => import("./verbs/serial.ts"),
+  device: () => import("./verbs/device.ts"),
+  run: () => import("./verbs/run.ts"),
+  list: () => import("./verbs/list.ts"),
+  wait: () => import("./verbs/wait.ts"),
+  pause: () => import("./verbs/pause.ts"),
+  resume: () => import("./verbs/resume.ts"),
+  kill: () => import("./verbs/kill.ts"),
+  help: () => import("./verbs/help.ts"),
+  schema: () => import("./verbs/schema.ts"),
+  version: () => import("./verbs/version.ts"),
+} satisfies Record<string, () => Promise<{ verb: Verb }>>;
+
+/** The words of all verbs, in the order of help. */
+export const verbNames: readonly string[] = Object.keys(files);
+
+/**
+ * Loads a verb's row.
+ *
+ * @param name Its word
+ * @returns The row, or undefined if there is no such verb
+ */
+export async function loadVerb(name: string): Promise<Verb | undefined> {
+  if (!Object.hasOwn(files, name)) return undefined;
+  return (await files[name as keyof typeof files]()).verb;
+}
+
+/** Loads every row, in the order of {@linkcode verbNames}. */
+export async function loadVerbs(): Promise<Verb[]> {
+  return await Promise.all(Object.values(files).map(async (load) => (await load()).verb));
+}

@@ -1,0 +1,44 @@
+/**
+ * `create`: a document to start from.
+ *
+ * @module
+ */
+import { cpuCount, memorySize } from "../amounts.ts";
+import type { Verb } from "../verb.ts";
+import { vmName } from "../vm_name.ts";
+
+const DEFAULT_MEMORY = 256 * 2 ** 20;
+
+/** The row of the table. */
+export const verb: Verb = {
+  name: "create",
+  summary: "Start a VM document: memory, CPUs, a serial port",
+  description:
+    "Writes the document of a PC with RAM, CPUs and one serial port. The verbs behind it say what " +
+    "boots.",
+  group: "build",
+  flags: {
+    memory: { short: "m", value: "size", metavar: "SIZE", help: "RAM (256M)" },
+    cpus: { short: "c", value: "number", metavar: "N", help: "How many CPUs (1)" },
+    name: { short: "n", value: "text", metavar: "NAME", help: "The VM's name" },
+  },
+  arguments: [],
+  inline: { flags: ["memory", "cpus", "name"] },
+  reads: "nothing",
+  writes: "document",
+  examples: [
+    {
+      line: "hvsh create -m 64M -n web",
+      prints: '{"vm":1,"name":"web","memory":[{"type":"ram","size":67108864}],"cpus":1,' +
+        '"devices":[{"type":"serial","name":"serial0"}]}\n',
+    },
+    { line: "hvsh create | jq .cpus", prints: "1\n" },
+  ],
+  build: (document, words) => ({
+    ...document,
+    ...(words.name === undefined ? {} : { name: vmName(words.name as string) }),
+    memory: [{ type: "ram", size: memorySize(words.memory as number ?? DEFAULT_MEMORY) }],
+    cpus: cpuCount(words.cpus as number ?? 1),
+    devices: [{ type: "serial", name: "serial0" }],
+  }),
+};

@@ -1,0 +1,88 @@
+/**
+ * `hvsh run`: bring a VM to life.
+ *
+ * @module
+ */
+import { DocumentError } from "../../ffi/errors.ts";
+import { VcpuThread } from "../../vmm/cpu/thread.ts";
+import { parseDocument, type VmDocument } from "../../vmm/document.ts";
+import { applyBuildFlags, bootsFromWords, buildFlags } from "../build_flags.ts";
+import { documents } from "../documents.ts";
+import { detach } from "../live/detach.ts";
+import { runAttached } from "../live/run_machine.ts";
+import type { Verb, VerbContext, Words } from "../verb.ts";
+
+/** The row of `run`. */
+export const verb: Verb = {
+  name: "run",
+  summary: "Run a VM",
+  description:
+    "Runs the VM whose document is on stdin, or the one that IMAGE and the builders' flags describe. " +
+    "The guest's first serial port is stdout and, where stdin is not taken by a document or an " +
+    "image, stdin. The exit status is the guest's own where it gave one; 101 panic, 102 triple " +
+    "fault, 124 timeout, 125 hvsh failed.",
+  group: "run",
+  flags: {
+    ...buildFlags,
+    detach: { short: "d", help: "run in a process of its own and print the VM's handle" },
+    paused: { help: "make the VM, but wait for `hvsh resume` before its first instruction" },
+    timeout: {
+      value: "seconds",
+      metavar: "SECONDS",
+      help: "end the VM after that, with status 124",
+    },
+  },
+  arguments: [{
+    name: "IMAGE",
+    value: "path",
+    optional: true,
+    help: "a kernel, multiboot image or boot sector",
+  }],
+  reads: "document",
+  writes: "console",
+  examples: [
+    {
+      line: String.raw`printf '\xba\xf8\x03\xb0H\xee\xb0\n\xee\xf4' | hvsh run --flat -`,
+      prints: "H\n",
+      needs: "kvm",
+    },
+    { line: "hvsh create | hvsh kernel bzImage | hvsh run -d -n web", needs: "kvm" },
+  ],
+  async run(words, context) {
+    if (!words.detach) VcpuThread.prepare(1); // it starts while the document is read
+    const { document, stdinFree } = await documentOf(words, context);
+    const options = {
+      paused: words.paused === true,
+      ...(typeof words.timeout === "number" ? { timeout: words.timeout } : {}),
+    };
+    if (words.detach) {
+      await context.emit(await detach(document, options));
+      return 0;
+    }
+    return await runAttached(document, { ...options, stdinFree }, context);
+  },
+};
+
+/** The document that the words describe, else the one on stdin; and whether stdin is left over. */
+async function documentOf(
+  words: Words,
+  context: VerbContext,
+): Promise<{ document: VmDocument; stdinFree: boolean }> {
+  let usedStdin = false;
+  const place = {
+    cwd: context.cwd,
+    readStdin: async () => {
+      usedStdin = true;
+      return await new Response(Deno.stdin.readable).bytes();
+    },
+  };
+  if (bootsFromWords(words)) {
+    const document = await applyBuildFlags(undefined, words, place);
+    return { document: parseDocument(document, "the command line"), stdinFree: !usedStdin };
+  }
+  for await (const read of documents(context)) {
+    const document = await applyBuildFlags(read, words, place);
+    return { document: parseDocument(document, "stdin"), stdinFree: false };
+  }
+  throw new DocumentError("No VM on stdin; did the stage before fail?");
+}

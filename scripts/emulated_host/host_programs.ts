@@ -1,0 +1,62 @@
+/** The programs of this host that are there inside too, with the libraries they load. */
+import { dirname } from "node:path";
+import { run } from "../setup/apt.ts";
+import type { CpioEntry } from "../setup/cpio.ts";
+import { findProgram } from "../setup/find_program.ts";
+import type { DiskContent } from "./disk_image.ts";
+
+/** Where the disk with them is mounted inside. */
+const MOUNT = "/opt/host";
+
+/** What the busybox inside has not, for pipelines in tests. Left out where the host has none. */
+const OPTIONAL = ["jq", "zstd", "xz"];
+
+/**
+ * Finds the programs.
+ *
+ * @returns the name inside and the file of each
+ */
+export function hostPrograms(): Map<string, string> {
+  const programs = new Map([["deno", Deno.realPathSync(Deno.execPath())]]);
+  for (const name of OPTIONAL) {
+    const path = findProgram(name);
+    if (path !== undefined) programs.set(name, Deno.realPathSync(path));
+  }
+  return programs;
+}
+
+/**
+ * Lays the programs out: the files for their disk, and for the initramfs a symbolic link at the
+ * place where each library is on this host, since that is where the loader looks.
+ *
+ * @param programs what `hostPrograms` gave
+ * @returns the disk's contents and the links
+ */
+export async function layOut(
+  programs: Map<string, string>,
+): Promise<{ contents: DiskContent[]; links: CpioEntry[] }> {
+  const contents = [...programs].map(([name, source]) => ({ path: `bin/${name}`, source }));
+  const links = new Map<string, CpioEntry>();
+  for (const program of programs.values()) {
+    for (const library of await libraries(program)) {
+      const path = library.slice(1);
+      for (const folder of parents(path)) links.set(folder, { path: folder, type: "directory" });
+      links.set(path, { path, type: "symlink", target: `${MOUNT}/${path}` });
+      contents.push({ path, source: await Deno.realPath(library) });
+    }
+  }
+  return { contents, links: [...links.values()] };
+}
+
+async function libraries(program: string): Promise<string[]> {
+  // A static program has none, and ldd fails on it.
+  const text = await run("ldd", [program]).catch(() => "");
+  return [...text.matchAll(/(?:=> |^\s+)(\/\S+)/gm)].map((match) => match[1] as string);
+}
+
+/** The folders above a path, outermost first. */
+function parents(path: string): string[] {
+  const folders = [];
+  for (let at = dirname(path); at !== "."; at = dirname(at)) folders.unshift(at);
+  return folders;
+}

@@ -1,0 +1,54 @@
+#!/bin/busybox sh
+# The init of the emulated host. Up to READY it runs once, when the snapshot is built; each call
+# goes on from there. The host process talks through four virtio-serial ports: 1 control,
+# 2 stdin, 3 stdout, 4 stderr. Disks: vda host programs, vdb npm packages and guests, vdc the
+# project as a tar, vdd room for the tar of what goes back.
+b=/bin/busybox
+$b mount -t devtmpfs dev /dev
+$b mount -t proc proc /proc
+$b mount -t sysfs sys /sys
+for module in $($b cat /modules/order); do $b insmod "/modules/$module.ko"; done
+$b --install -s /bin 2>/dev/null
+export PATH=/opt/host/bin:/bin HOME=/root
+mkdir -p /dev/pts /dev/shm
+mount -t devpts devpts /dev/pts
+for folder in /dev/shm /tmp /run; do mount -t tmpfs -o mode=1777 tmpfs $folder; done
+mkdir -p -m 700 /run/user/0
+ln -s /proc/self/fd /dev/fd
+ln -s /proc/self/fd/0 /dev/stdin
+ln -s /proc/self/fd/1 /dev/stdout
+ln -s /proc/self/fd/2 /dev/stderr
+ln -s /opt/material/guests/modules "/lib/modules/$(uname -r)"
+ip link set lo up
+mount -t ext4 -o ro /dev/vda /opt/host
+
+# The command sees pipes: a port can be opened only once, and is neither a file nor a pipe.
+mkfifo /run/stdin /run/stdout /run/stderr
+cat < /dev/vport0p2 > /run/stdin &
+cat < /run/stdout > /dev/vport0p3 &
+cat < /run/stderr > /dev/vport0p4 &
+exec 3<> /dev/vport0p1 4< /run/stdin 8> /run/stdout 9> /run/stderr
+
+# Brings deno's pages into the page cache, where the snapshot keeps them.
+cd /tmp
+echo 'Deno.test("warm", () => {});' > warm_test.ts
+deno test --no-check warm_test.ts > warm.log 2>&1 || cat warm.log > /dev/ttyS0
+rm -rf /root/.cache warm_test.ts warm.log
+cd /
+
+echo READY >&3
+read -r blocks now <&3
+date -s "@$now" > /dev/null
+mount -t ext4 -o ro /dev/vdb /opt/material
+dd if=/dev/vdc bs=65536 count="$blocks" 2> /dev/null | tar xf - -C /
+setsid sh /run/emulated-host/command <&4 >&8 2>&9 3>&- 4>&- 8>&- 9>&-
+status=$?
+# Behind everything that the command wrote, through the same pipes: a process that it left
+# running may keep them open for ever, so their end says nothing.
+cat /run/emulated-host/mark >&8
+cat /run/emulated-host/mark >&9
+if [ -s /run/emulated-host/out ]; then
+  tar cf /dev/vdd -C / -T /run/emulated-host/out || status="$status unpacked"
+fi
+echo "EXIT $status" >&3
+while :; do sleep 1000; done

@@ -1,0 +1,151 @@
+/** The emulated machine: one QEMU process, its control connection and its four ports. */
+import { findProgram } from "../setup/find_program.ts";
+import { Failure } from "./failure.ts";
+import { Qmp } from "./qmp.ts";
+
+/** The ports in the order of their numbers inside, /dev/vport0p1 and on. */
+const PORTS = ["control", "stdin", "stdout", "stderr"] as const;
+
+/** What one machine is made of. Paths are absolute or relative to its folder. */
+export type MachineOptions = {
+  /** The process's working directory from here on: paths of Unix sockets have 107 bytes. */
+  folder: string;
+  /** The file that is its memory. */
+  ram: string;
+  /** Whether it writes into that file or keeps its changes to itself. */
+  shareRam: boolean;
+  memoryMiB: number;
+  /** Disks in the order vda, vdb… */
+  disks: { file: string; writable: boolean }[];
+  /** Starts a kernel, or waits for a snapshot without one. */
+  kernel?: { image: string; initrd: string };
+};
+
+/**
+ * Debian's QEMU and its own machine version, so that a snapshot fits its QEMU. EPYC is the model
+ * that TCG emulates well enough for SVM and for Linux guests that never hang.
+ */
+export const MACHINE = {
+  args: "-accel tcg,thread=multi -cpu EPYC -smp 2 -M q35,memory-backend=ram -nodefaults " +
+    "-no-user-config -display none -no-reboot -qmp stdio -serial file:kernel.log " +
+    "-device virtio-serial-pci",
+  // norandmaps: with randomized addresses TCG's translations of one program are used by that
+  // one process only, which made everything three to five times slower.
+  commandLine: "console=ttyS0 quiet panic=-1 mitigations=off norandmaps",
+};
+
+/** A running machine. Disposing of it ends QEMU at once. */
+export class Machine implements AsyncDisposable {
+  readonly qmp: Qmp;
+  readonly ports: Readonly<Record<typeof PORTS[number], Deno.UnixConn>>;
+  readonly #process: Deno.ChildProcess;
+  readonly #errors: Promise<string>;
+
+  private constructor(
+    process: Deno.ChildProcess,
+    qmp: Qmp,
+    errors: Promise<string>,
+    ports: Record<typeof PORTS[number], Deno.UnixConn>,
+  ) {
+    this.#process = process;
+    this.#errors = errors;
+    this.qmp = qmp;
+    this.ports = ports;
+  }
+
+  /**
+   * Starts QEMU and waits until its ports are connected.
+   *
+   * @param options what it is made of
+   * @returns the machine
+   * @throws {Failure} with QEMU's last words if it ends before that
+   */
+  static async start(options: MachineOptions): Promise<Machine> {
+    const qemu = findProgram("qemu-system-x86_64");
+    if (qemu === undefined) {
+      throw new Failure("qemu-system-x86_64 not found; run: deno task setup");
+    }
+    Deno.chdir(options.folder);
+    const listeners = PORTS.map((path) => Deno.listen({ transport: "unix", path }));
+    // A QEMU whose starter was killed must not stay behind (prctl(2), PR_SET_PDEATHSIG).
+    const setpriv = findProgram("setpriv");
+    const [program, ...before] = setpriv ? [setpriv, "--pdeathsig", "KILL", qemu] : [qemu];
+    const process = new Deno.Command(program as string, {
+      args: [...before, ...qemuArguments(options)],
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    const errors = new Response(process.stderr).text();
+    try {
+      const connected = Promise.all(listeners.map((listener) => listener.accept()));
+      const died = process.status.then(() => undefined);
+      const conns = await Promise.race([connected, died]);
+      connected.catch(() => {}); // the listeners are closed under it when QEMU died
+      if (conns === undefined) throw new Failure(report("QEMU ended", await errors));
+      const ports = Object.fromEntries(PORTS.map((port, n) => [port, conns[n]]));
+      const qmp = new Qmp(process.stdin, process.stdout);
+      return new Machine(process, qmp, errors, ports as Machine["ports"]);
+    } finally {
+      for (const listener of listeners) listener.close();
+    }
+  }
+
+  /** Ends QEMU at once. */
+  kill(): void {
+    try {
+      this.#process.kill("SIGKILL");
+    } catch {
+      return; // it has ended already
+    }
+  }
+
+  /**
+   * Ends QEMU and says why a call failed.
+   *
+   * @param what the first line
+   * @returns it with the last lines of QEMU and of the kernel inside
+   */
+  async lastWords(what: string): Promise<string> {
+    this.kill();
+    await this.#process.status;
+    return report(what, await this.#errors, await Deno.readTextFile("kernel.log").catch(() => ""));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.kill();
+    await this.#process.status;
+  }
+}
+
+/** What QEMU says about EPYC at each start. */
+const USUAL = /^$|warning: TCG doesn't support requested feature/;
+
+function report(what: string, ...logs: string[]): string {
+  const last = logs.flatMap((log) =>
+    log.split(/\r?\n/).filter((line) => !USUAL.test(line)).slice(-8)
+  );
+  return [what, ...last].join("\n  ");
+}
+
+function qemuArguments({ memoryMiB, ram, shareRam, disks, kernel }: MachineOptions): string[] {
+  const share = shareRam ? "on" : "off";
+  return [
+    ...MACHINE.args.split(" "),
+    ...["-m", `${memoryMiB}M`],
+    ...["-object", `memory-backend-file,id=ram,size=${memoryMiB}M,mem-path=${ram},share=${share}`],
+    ...PORTS.flatMap((port, n) => [
+      ...["-chardev", `socket,id=${port},path=${port}`],
+      ...["-device", `virtserialport,chardev=${port},nr=${n + 1}`],
+    ]),
+    ...disks.flatMap(({ file, writable }) => [
+      "-drive",
+      // A comma in a value of QEMU's is doubled.
+      `file=${file.replaceAll(",", ",,")},if=virtio,format=raw,` +
+      (writable ? "cache=unsafe" : "readonly=on"),
+    ]),
+    ...(kernel
+      ? ["-kernel", kernel.image, "-initrd", kernel.initrd, "-append", MACHINE.commandLine]
+      : ["-incoming", "defer"]),
+  ];
+}

@@ -1,0 +1,53 @@
+/** The first file system of a Linux guest: busybox and an init that does what the test asks for. */
+import { cpio } from "./cpio.ts";
+
+/**
+ * The guest's init. `hvsh.do=` on the kernel's command line chooses how it goes on.
+ *
+ * A shell gets a session of its own with the console as its controlling terminal (setsid,
+ * cttyhack), so that ^C works. `reboot -f` and `poweroff -f` go straight to reboot(2).
+ */
+const INIT = `#!/bin/busybox sh
+b=/bin/busybox
+$b mount -t devtmpfs dev /dev
+$b mount -t proc proc /proc
+$b mount -t sysfs sys /sys
+echo "hvsh-guest: up, $($b nproc) cpus"
+action=shell
+for word in $($b cat /proc/cmdline); do
+  case $word in hvsh.do=*) action=\${word#hvsh.do=} ;; esac
+done
+case $action in
+  poweroff) $b poweroff -f ;;
+  reboot) $b reboot -f ;;
+  panic) echo c > /proc/sysrq-trigger ;;
+  spin) while :; do :; done ;;
+  shell) ;;
+  *) echo "hvsh-guest: unknown hvsh.do=$action, a shell instead" ;;
+esac
+$b mkdir -p /tmp /root
+$b --install -s /bin
+export HOME=/root PATH=/bin TERM="\${TERM:-linux}"
+cd /root
+exec setsid cttyhack sh
+`;
+
+/**
+ * Builds the initramfs, uncompressed: unpacking one in the guest costs it more than the bytes.
+ *
+ * @param busybox a statically linked busybox
+ * @returns the cpio archive
+ */
+export function initramfs(busybox: Uint8Array): Uint8Array {
+  return cpio([
+    { path: "dev", type: "directory" },
+    // The kernel opens it for init's stdin, stdout and stderr before anything is mounted.
+    { path: "dev/console", type: "device", major: 5, minor: 1 },
+    { path: "proc", type: "directory" },
+    { path: "sys", type: "directory" },
+    { path: "bin", type: "directory" },
+    { path: "bin/busybox", type: "file", data: busybox, mode: 0o755 },
+    { path: "bin/sh", type: "symlink", target: "busybox" },
+    { path: "init", type: "file", data: new TextEncoder().encode(INIT), mode: 0o755 },
+  ]);
+}

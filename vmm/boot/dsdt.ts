@@ -1,0 +1,151 @@
+/**
+ * The DSDT: the namespace that tells a guest of the devices it can't find by looking, and how to
+ * turn itself off.
+ *
+ * @module
+ */
+import { Acpi, Irq, Port } from "../board.ts";
+import { type Ecam, table } from "./acpi_tables.ts";
+import { type Aml, device, eisaId, integer, name, packageOf, scope, string } from "./aml.ts";
+import {
+  busNumbers,
+  io,
+  ioWindow,
+  irq,
+  memory32Fixed,
+  memoryWindow,
+  resourceTemplate,
+} from "./aml_resources.ts";
+import { sequence } from "./byte_sequence.ts";
+
+/** The PCI host bridge. */
+export interface PciRoot extends Ecam {
+  /** Guest-physical ranges that BARs are put into. */
+  readonly windows: readonly { readonly base: number; readonly size: number }[];
+}
+
+/** What the namespace describes. */
+export interface DsdtDevices {
+  /** How many processors. */
+  readonly cpus: number;
+  /** The PC's serial ports, in the order of their names (COM1 first). */
+  readonly serialPorts: readonly { readonly port: number; readonly irq: number }[];
+  /** Whether there is a keyboard controller. */
+  readonly i8042: boolean;
+  /** Whether there is a CMOS RTC. */
+  readonly rtc: boolean;
+  /** Whether there is a pvpanic port. */
+  readonly pvpanic: boolean;
+  /** Whether there is a fw_cfg port. */
+  readonly fwCfg: boolean;
+  /** The PCI host bridge, if there is one. */
+  readonly pci?: PciRoot;
+}
+
+/** `_STA` of a device that works but is not shown to the user (ACPI 6.5 §6.3.7). */
+const PRESENT_HIDDEN = 0x0b;
+
+/**
+ * DSDT (§5.2.11.1). Its revision 2 makes integers 64 bits wide.
+ *
+ * @param devices What is on the board
+ * @returns The table
+ */
+export function dsdt(devices: DsdtDevices): Uint8Array<ArrayBuffer> {
+  const slpTyp = integer(Acpi.S5_SLP_TYP);
+  const body = sequence(
+    // §7.4.2: SLP_TYPa, SLP_TYPb, two reserved.
+    name("\\_S5", packageOf(slpTyp, slpTyp, integer(0), integer(0))),
+    scope(
+      "\\_SB",
+      ...Array.from({ length: devices.cpus }, (_, id) => processor(id)),
+      ...devices.serialPorts.map(serialPort),
+      ...(devices.i8042 ? [keyboard()] : []),
+      ...(devices.rtc ? [rtc()] : []),
+      ...(devices.pvpanic ? [pvpanic()] : []),
+      ...(devices.fwCfg ? [fwCfg()] : []),
+      ...(devices.pci ? [pciRoot(devices.pci), motherboard(devices.pci)] : []),
+    ),
+  );
+  return table("DSDT", 2, body);
+}
+
+/** §8.4: `_UID` is the ACPI Processor UID of the MADT. */
+function processor(id: number): Aml {
+  const hex = id.toString(16).toUpperCase().padStart(3, "0");
+  return device(`C${hex}`, name("_HID", string("ACPI0007")), name("_UID", integer(id)));
+}
+
+function serialPort(serial: { port: number; irq: number }, index: number): Aml {
+  return device(
+    `COM${index + 1}`,
+    name("_HID", eisaId("PNP0501")),
+    name("_UID", integer(index + 1)),
+    name("_CRS", resourceTemplate(io(serial.port, 8), irq(serial.irq))),
+  );
+}
+
+function keyboard(): Aml {
+  const { I8042 } = Port;
+  return device(
+    "KBD",
+    name("_HID", eisaId("PNP0303")),
+    name("_CRS", resourceTemplate(io(I8042, 1), io(I8042 + 4, 1), irq(Irq.KEYBOARD))),
+  );
+}
+
+function rtc(): Aml {
+  return device(
+    "RTC",
+    name("_HID", eisaId("PNP0B00")),
+    name("_CRS", resourceTemplate(io(Port.RTC, 2), irq(Irq.RTC))),
+  );
+}
+
+/** QEMU docs/specs/pvpanic.rst, "ACPI interface". */
+function pvpanic(): Aml {
+  return device(
+    "PEVT",
+    name("_HID", string("QEMU0001")),
+    name("_STA", integer(PRESENT_HIDDEN)),
+    name("_CRS", resourceTemplate(io(Port.PVPANIC, 1))),
+  );
+}
+
+/** QEMU docs/specs/fw_cfg.rst: selector, data and the DMA address, from 0x510 to 0x51b. */
+function fwCfg(): Aml {
+  return device(
+    "FWCF",
+    name("_HID", string("QEMU0002")),
+    name("_STA", integer(PRESENT_HIDDEN)),
+    name("_CRS", resourceTemplate(io(Port.FW_CFG, Port.FW_CFG_DMA + 8 - Port.FW_CFG))),
+  );
+}
+
+function pciRoot({ buses, windows }: PciRoot): Aml {
+  return device(
+    "PCI0",
+    name("_HID", eisaId("PNP0A08")), // PCI Express
+    name("_CID", eisaId("PNP0A03")), // or any PCI
+    name("_SEG", integer(0)),
+    name("_BBN", integer(0)),
+    name("_UID", integer(0)),
+    name(
+      "_CRS",
+      resourceTemplate(
+        busNumbers(buses),
+        io(0xcf8, 8), // the bridge's own configuration ports
+        ioWindow(0x0000, 0x0cf8),
+        ioWindow(0x0d00, 0x1_0000 - 0x0d00),
+        ...windows.map(({ base, size }) => memoryWindow(base, size)),
+      ),
+    ),
+  );
+}
+
+/** PCI Firmware Specification 3.3 §4.1.2: ECAM must be claimed by a motherboard device. */
+function motherboard({ ecam, buses }: PciRoot): Aml {
+  const size = buses * 0x10_0000;
+  const claim = ecam + size <= 0x1_0000_0000 ? memory32Fixed(ecam, size) : memoryWindow(ecam, size);
+  return device("MBRD", name("_HID", eisaId("PNP0C02")), name("_CRS", resourceTemplate(claim)));
+}

@@ -1,0 +1,138 @@
+/**
+ * Puts what a document boots into guest memory. Loaders are imported when they are used: a boot
+ * sector is up before the code that unpacks kernels would be read.
+ *
+ * @module
+ */
+import { DocumentError } from "../../ffi/errors.ts";
+import type { StartState } from "../cpu/start_state.ts";
+import type { BootDocument } from "../document.ts";
+import type { MachineMemory } from "../memory.ts";
+import { loadFlat } from "./flat.ts";
+import type { Image } from "./image.ts";
+import { readImage, readInitrd } from "./read_image.ts";
+
+/** What loaders are told beside the document. */
+export interface LoadFacts {
+  /** Guest-physical address of the ACPI RSDP, if there is one. */
+  readonly acpiRsdp?: number;
+}
+
+/** The keys of `boot` of which one alone can start. */
+const STARTS = ["kernel", "flat", "multiboot", "firmware"] as const;
+
+/**
+ * The one thing that a document boots.
+ *
+ * @param boot The document's `boot`
+ * @returns Its key
+ * @throws {DocumentError} If there is none, or more than one
+ */
+export function bootKind(boot: BootDocument | undefined): typeof STARTS[number] {
+  const given = STARTS.filter((key) => boot?.[key] !== undefined);
+  const [kind, other] = given;
+  if (kind === undefined) {
+    throw new DocumentError("VM document, boot: there is nothing to boot", {
+      hint: "add an image: `hvsh kernel`, `flat`, `multiboot` or `firmware`",
+    });
+  }
+  if (other !== undefined) {
+    throw new DocumentError(`VM document, boot: ${kind} and ${other} cannot both start`);
+  }
+  return kind;
+}
+
+/**
+ * Loads what a document boots.
+ *
+ * @param memory The guest's memory, zero so far
+ * @param boot The document's `boot`
+ * @param facts What loaders are told beside it
+ * @returns How the first vCPU starts
+ * @throws {DocumentError} If the document boots nothing, or two things
+ * @throws {ImageError} If an image is not what it says it is, or has no room
+ */
+export async function loadBoot(
+  memory: MachineMemory,
+  boot: BootDocument | undefined,
+  facts: LoadFacts,
+): Promise<StartState> {
+  switch (bootKind(boot)) {
+    case "kernel":
+      return await loadKernel(memory, boot!, facts);
+    case "flat":
+      return await loadFlatImages(memory, boot!.flat!);
+    case "multiboot":
+      return await loadMultibootKernel(memory, boot!);
+    case "firmware": {
+      const { firmwareRegion, loadFirmware } = await import("./firmware.ts");
+      const image = await readImage(boot!.firmware!.path);
+      const { base, size } = firmwareRegion(image);
+      memory.addRom(base, size, "boot.firmware");
+      return loadFirmware(memory.guest, image);
+    }
+  }
+}
+
+/** What `reboot()` and `panic()` of Linux should do on a machine that ends when it is reset. */
+const KERNEL_DEFAULTS = "console=ttyS0 reboot=k panic=-1";
+
+async function loadKernel(
+  memory: MachineMemory,
+  { kernel, initrd, cmdline }: BootDocument,
+  { acpiRsdp }: LoadFacts,
+): Promise<StartState> {
+  const { path, unpack, entry } = kernel!;
+  const [image, disk] = await Promise.all([readImage(path), readInitrd(initrd ?? [])]);
+  const { loadLinux } = await import("./linux.ts");
+  return await loadLinux(memory.guest, image, {
+    // What the user says comes later on the line, and the later of two options counts.
+    cmdline: cmdline === undefined ? KERNEL_DEFAULTS : `${KERNEL_DEFAULTS} ${cmdline}`,
+    ...(disk === undefined ? {} : { initrd: disk }),
+    ...(unpack === undefined ? {} : { unpack }),
+    ...(entry === undefined ? {} : { entry }),
+    ...(acpiRsdp === undefined ? {} : { acpiRsdp }),
+  });
+}
+
+async function loadFlatImages(
+  memory: MachineMemory,
+  { images, mode, entry }: NonNullable<BootDocument["flat"]>,
+): Promise<StartState> {
+  const read = await Promise.all(images.map(async ({ path, data, base }, i) => {
+    let image: Image;
+    if (data !== undefined) {
+      image = { path: path ?? "flat image", bytes: Uint8Array.fromBase64(data) };
+    } else if (path !== undefined) {
+      image = await readImage(path);
+    } else {
+      throw new DocumentError(
+        `VM document, boot.flat.images[${i}]: it has no "path" and no "data"`,
+      );
+    }
+    return { ...image, ...(base === undefined ? {} : { base }) };
+  }));
+  return loadFlat(memory.guest, read, {
+    ...(mode === undefined ? {} : { mode }),
+    ...(entry === undefined ? {} : { entry }),
+  });
+}
+
+async function loadMultibootKernel(
+  memory: MachineMemory,
+  { multiboot, cmdline }: BootDocument,
+): Promise<StartState> {
+  const { path, modules = [] } = multiboot!;
+  const [image, ...loaded] = await Promise.all([
+    readImage(path),
+    ...modules.map(async ({ path, cmdline }) => ({
+      ...await readImage(path),
+      ...(cmdline === undefined ? {} : { cmdline }),
+    })),
+  ]);
+  const { loadMultiboot } = await import("./multiboot.ts");
+  return await loadMultiboot(memory.guest, image, {
+    modules: loaded,
+    ...(cmdline === undefined ? {} : { cmdline }),
+  });
+}

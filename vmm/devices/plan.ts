@@ -1,0 +1,92 @@
+/**
+ * Which devices a machine has: those of its document, with their defaults filled in, and the
+ * board's own.
+ *
+ * @module
+ */
+import { DocumentError } from "../../ffi/errors.ts";
+import { Irq, Port } from "../board.ts";
+import type { DevicePlan } from "../device.ts";
+import type { DeviceEntry } from "../document.ts";
+import type { RtcConfig } from "./rtc.ts";
+import type { SerialConfig } from "./serial.ts";
+
+/** What the board's own devices are told of the machine. */
+export interface BoardFacts {
+  /** Memory sizes, for CMOS. */
+  readonly rtc: RtcConfig;
+  /** fw_cfg's items and files; left out, the machine has no fw_cfg. */
+  readonly fwCfg?: Readonly<Record<string, unknown>>;
+  /** Whether firmware's own debug console is there, at port 0x402. */
+  readonly firmware: boolean;
+  /** Whether kvm-unit-tests' device is there; its ports take the debug console's place. */
+  readonly testDevice: boolean;
+}
+
+/**
+ * Plans a machine's devices.
+ *
+ * @param entries The document's `devices`
+ * @param facts What the board's devices are told
+ * @returns Every device, named, in the order in which they are opened
+ * @throws {DocumentError} If there are more serial ports than a PC has, or a name is used twice
+ */
+export function planDevices(entries: readonly DeviceEntry[], facts: BoardFacts): DevicePlan[] {
+  const counts = new Map<string, number>();
+  const named = entries.map((entry) => {
+    const number = counts.get(entry.type) ?? 0;
+    counts.set(entry.type, number + 1);
+    const { type, name = `${type}${number}`, module, ...config } = entry;
+    if (type === "serial") return { name, type, config: serialConfig(config, number, name) };
+    return {
+      name,
+      type,
+      config,
+      ...(typeof module === "string" ? { module } : {}),
+    };
+  });
+  const plans: DevicePlan[] = [...named, ...boardDevices(facts)];
+  const names = new Set<string>();
+  for (const { name } of plans) {
+    if (names.has(name)) throw new DocumentError(`VM document, devices: "${name}" is there twice`);
+    names.add(name);
+  }
+  return plans;
+}
+
+function boardDevices({ rtc, fwCfg, firmware, testDevice }: BoardFacts): DevicePlan[] {
+  const own = (type: string, config: object = {}, name = type): DevicePlan => ({
+    name,
+    type,
+    config: { ...config },
+  });
+  return [
+    own("i8042"),
+    own("rtc", rtc),
+    own("pm"),
+    own("pvpanic"),
+    own("debug_exit"),
+    testDevice ? own("test_device") : own("debug_console", { port: Port.DEBUGCON }),
+    ...(firmware
+      ? [own("debug_console", { port: Port.FIRMWARE_DEBUGCON }, "firmware_console")]
+      : []),
+    ...(fwCfg === undefined ? [] : [own("fw_cfg", fwCfg)]),
+  ];
+}
+
+function serialConfig(
+  config: Readonly<Record<string, unknown>>,
+  number: number,
+  name: string,
+): SerialConfig & Record<string, unknown> {
+  const port = config.port ?? Port.COM[number];
+  if (typeof port !== "number") {
+    throw new DocumentError(`VM document, ${name}: a PC has ${Port.COM.length} serial ports`, {
+      hint: 'give it a "port" of its own',
+    });
+  }
+  const known = (Port.COM as readonly number[]).indexOf(port);
+  const irq = config.irq ?? Irq.COM[known < 0 ? number % Irq.COM.length : known];
+  if (typeof irq !== "number") throw new DocumentError(`VM document, ${name}: "irq" is no number`);
+  return { ...config, port, irq };
+}
