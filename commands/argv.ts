@@ -41,6 +41,9 @@ export class WordError extends UsageError {
   }
 }
 
+/** `-` and `-@0x1000` are values. */
+const SHORT = /^-[A-Za-z0-9]/;
+
 /** What a verb is given when its words are `--help` or `-h`. */
 export const HELP = "help";
 
@@ -86,7 +89,7 @@ class Parser {
         break;
       }
       if (word.startsWith("--")) this.#long(word);
-      else if (word.startsWith("-") && word !== "-") this.#short(word);
+      else if (SHORT.test(word)) this.#short(word);
       else this.#positions.push(this.#index);
       if (this.#words[HELP] === true) return this.#words;
       this.#index++;

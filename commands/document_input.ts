@@ -162,7 +162,7 @@ class ObjectSplitter {
       if (byte === NEWLINE) {
         this.#line++;
         this.#column = 1;
-      } else this.#column++;
+      } else if (!isContinuation(byte)) this.#column++;
     }
   }
 
@@ -175,18 +175,30 @@ function excerpt(text: string, offset: number): string {
   return text.slice(offset, offset + 20).replace(/[\s\p{C}].*$/su, "") || text[offset]!;
 }
 
-/** The longest valid prefix, by bisection: a prefix that is cut inside a character counts as valid. */
+/** Where the first sequence of bytes starts that is no character. */
 function invalidUtf8Offset(bytes: Uint8Array): number {
   let valid = 0;
   let invalid = bytes.length;
+  // A prefix that is cut inside a character counts as valid here.
   while (invalid - valid > 1) {
     const middle = (valid + invalid) >> 1;
-    try {
-      new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(0, middle), { stream: true });
-      valid = middle;
-    } catch {
-      invalid = middle;
-    }
+    if (isUtf8(bytes.subarray(0, middle), true)) valid = middle;
+    else invalid = middle;
   }
+  if (isUtf8(bytes.subarray(0, valid), false)) return valid;
+  do valid--; while (isContinuation(bytes[valid]!));
   return valid;
+}
+
+function isUtf8(bytes: Uint8Array, stream: boolean): boolean {
+  try {
+    new TextDecoder("utf-8", { fatal: true }).decode(bytes, { stream });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function isContinuation(byte: number): boolean {
+  return (byte & 0xc0) === 0x80;
 }

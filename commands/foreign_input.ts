@@ -4,8 +4,8 @@
  * @module
  */
 
-/** How many bytes settle it: a boot sector's signature is the last of them. */
-export const SNIFF_BYTES = 514;
+/** How many bytes settle it: the magic number of a bzImage is the last of them. */
+export const SNIFF_BYTES = 0x206;
 
 /** What it is and what to do about it. */
 export interface ForeignInput {

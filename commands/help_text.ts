@@ -83,7 +83,6 @@ export function usage(verb: Verb): string {
   return `Usage: hvsh ${[verb.name, ...flags, ...words, ...rest].join(" ")}`;
 }
 
-
 function flagLabel(name: string, flag: Flag): string {
   const short = flag.short === undefined ? "    " : `-${flag.short}, `;
   return `${short}--${name}${flag.value === undefined ? "" : ` ${flag.metavar ?? "VALUE"}`}`;

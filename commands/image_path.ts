@@ -3,7 +3,9 @@
  *
  * @module
  */
+import { errnoName } from "../ffi/errno.ts";
 import { ImageError, UsageError } from "../ffi/errors.ts";
+import { hostErrno } from "./host_errno.ts";
 
 /**
  * Makes a path absolute. `..` stays, since what it means behind a symbolic link only the kernel knows.
@@ -39,7 +41,7 @@ export function imagePath(path: string, cwd: string): string {
   try {
     found = Deno.statSync(absolute);
   } catch (error) {
-    throw new ImageError(`${path}: ${reason(error)}`, { cause: error });
+    throw new ImageError(`${path}: ${refusal(error)}`, { cause: error });
   }
   if (found.isFile) return absolute;
   throw new ImageError(`${path} is ${kind(found)}, not a file`, {
@@ -47,12 +49,17 @@ export function imagePath(path: string, cwd: string): string {
   });
 }
 
-function reason(error: unknown): string {
-  if (error instanceof Deno.errors.NotFound) return "there is no such file (ENOENT)";
-  if (error instanceof Deno.errors.PermissionDenied) return "permission denied (EACCES)";
-  if (error instanceof Deno.errors.NotADirectory) return "a part of the path is a file (ENOTDIR)";
-  if (error instanceof Deno.errors.FilesystemLoop) return "too many symbolic links (ELOOP)";
-  return error instanceof Error ? error.message : String(error);
+/**
+ * Says why the host refused a file.
+ *
+ * @param error What Deno threw
+ * @returns `no such file or directory (ENOENT)`
+ */
+export function refusal(error: unknown): string {
+  const errno = hostErrno(error);
+  if (errno === undefined) return String(error);
+  const { code, text } = errnoName(errno);
+  return `${text} (${code})`;
 }
 
 function kind(found: Deno.FileInfo): string {

@@ -53,7 +53,18 @@ async function report(error: unknown, argv: readonly string[]): Promise<number> 
   return error.exitStatus;
 }
 
+/** An error that nobody waits for would end Deno with 1, which looks like the guest's own status. */
+function reportUnhandled(argv: readonly string[]): void {
+  const end = (event: Event, error: unknown) => {
+    event.preventDefault();
+    report(error, argv).then(Deno.exit);
+  };
+  addEventListener("error", (event) => end(event, event.error));
+  addEventListener("unhandledrejection", (event) => end(event, event.reason));
+}
+
 if (import.meta.main) {
+  reportUnhandled(Deno.args);
   let status: number;
   try {
     status = await runLine(Deno.args);

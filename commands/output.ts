@@ -38,6 +38,21 @@ export const outputFlag: Readonly<Record<"output", Flag>> = {
   },
 };
 
+/** How a verb's data is to be written. */
+export type OutputFormat = typeof FORMATS[number];
+
+/**
+ * Chooses how data is written.
+ *
+ * @param words The verb's words, with its `output`
+ * @param context Where it runs
+ * @returns What was asked for; otherwise a table for a person and objects for a stage
+ */
+export function outputFormat(words: Words, context: VerbContext): OutputFormat {
+  return words.output as OutputFormat | undefined ??
+    (context.forPerson === true ? "table" : "json");
+}
+
 /**
  * Writes records.
  *
@@ -52,7 +67,7 @@ export async function writeRecords(
   words: Words,
   context: VerbContext,
 ): Promise<void> {
-  switch (words.output ?? (context.forPerson ? "table" : "json")) {
+  switch (outputFormat(words, context)) {
     case "json":
       for await (const record of records) await context.emit(record);
       break;

@@ -4,8 +4,8 @@
  * @module
  */
 import { readObjects } from "./document_input.ts";
-import { stdinChunks, writeStdout } from "./stdio.ts";
-import type { VerbContext } from "./verb.ts";
+import { stdinChunks, writeConsole, writeStdout } from "./stdio.ts";
+import type { PersonTerminal, VerbContext } from "./verb.ts";
 
 /** The process's own streams. */
 export class ProcessContext implements VerbContext {
@@ -17,6 +17,27 @@ export class ProcessContext implements VerbContext {
     return Deno.stdin.isTerminal() ? undefined : readObjects(stdinChunks());
   }
 
+  get bytes(): AsyncIterable<Uint8Array> | undefined {
+    return Deno.stdin.isTerminal() ? undefined : stdinChunks();
+  }
+
+  get terminal(): PersonTerminal | undefined {
+    const seen = Deno.stdout.isTerminal();
+    if (Deno.stdin.isTerminal()) {
+      return seen ? Deno.stdin : { read: (buffer) => Deno.stdin.read(buffer) };
+    }
+    if (!seen) return undefined;
+    try {
+      return Deno.openSync("/dev/tty");
+    } catch {
+      return undefined; // no terminal controls this process
+    }
+  }
+
+  get forPerson(): boolean {
+    return Deno.stdout.isTerminal();
+  }
+
   get cwd(): string {
     return Deno.cwd();
   }
@@ -26,9 +47,19 @@ export class ProcessContext implements VerbContext {
   }
 
   async print(text: string): Promise<void> {
-    const bytes = this.#encoder.encode(text);
+    await this.#untilReaderGone(writeStdout, this.#encoder.encode(text));
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    await this.#untilReaderGone(writeConsole, bytes);
+  }
+
+  async #untilReaderGone(
+    write: (bytes: Uint8Array) => Promise<void>,
+    bytes: Uint8Array,
+  ): Promise<void> {
     try {
-      await writeStdout(bytes);
+      await write(bytes);
     } catch (error) {
       if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
       // A filter whose reader is gone dies of SIGPIPE, silently. Opening the C library only now keeps

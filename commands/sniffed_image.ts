@@ -5,7 +5,7 @@
  */
 import { ImageError } from "../ffi/errors.ts";
 import { detectImage, type ImageKind } from "../vmm/boot/image.ts";
-import { imagePath } from "./image_path.ts";
+import { imagePath, refusal } from "./image_path.ts";
 
 /** A multiboot header lies within the first 8 KiB, everything else that tells earlier. */
 const HEAD_BYTES = 32768;
@@ -57,9 +57,7 @@ function head(absolute: string, path: string): Uint8Array {
   try {
     file = Deno.openSync(absolute);
   } catch (error) {
-    throw new ImageError(`${path}: ${error instanceof Error ? error.message : error}`, {
-      cause: error,
-    });
+    throw new ImageError(`${path}: ${refusal(error)}`, { cause: error });
   }
   using _ = file;
   const bytes = new Uint8Array(HEAD_BYTES);

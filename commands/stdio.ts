@@ -3,17 +3,23 @@
  *
  * @module
  */
+import { HostError } from "../ffi/errors.ts";
+import { hostErrno } from "./host_errno.ts";
+
 const CHUNK = 65536;
 
 /**
  * What stdin gives, in chunks that stay the receiver's own.
  *
  * @returns Chunks up to 64 KiB until the end
+ * @throws {HostError} If it cannot be read
  */
 export async function* stdinChunks(): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   for (;;) {
     const chunk = new Uint8Array(CHUNK);
-    const count = await Deno.stdin.read(chunk);
+    const count = await Deno.stdin.read(chunk).catch((error) => {
+      throw hostError(error, "read", "stdin");
+    });
     if (count === null) return;
     yield chunk.subarray(0, count);
   }
@@ -24,14 +30,16 @@ export async function* stdinChunks(): AsyncGenerator<Uint8Array<ArrayBuffer>> {
  *
  * @param bytes The bytes
  * @throws {Deno.errors.BrokenPipe} If its reader is gone, since Deno has SIGPIPE ignored
+ * @throws {HostError} If they cannot be written
  */
 export async function writeStdout(bytes: Uint8Array): Promise<void> {
   for (let done = 0; done < bytes.length;) {
     try {
       done += Deno.stdout.writeSync(bytes.subarray(done));
     } catch (error) {
-      if (!(error instanceof Deno.errors.WouldBlock)) throw error;
-      await stdoutTakesMore();
+      if (error instanceof Deno.errors.WouldBlock) await stdoutTakesMore();
+      else if (error instanceof Deno.errors.BrokenPipe) throw error;
+      else throw hostError(error, "write", "stdout");
     }
   }
 }
@@ -42,4 +50,18 @@ async function stdoutTakesMore(): Promise<void> {
   using epoll = new Epoll(1);
   epoll.add(1, EpollEvent.OUT);
   epoll.wait(-1, () => {});
+}
+
+function hostError(error: unknown, syscall: string, path: string): unknown {
+  const errno = hostErrno(error);
+  return errno === undefined ? error : new HostError(syscall, errno, { path, cause: error });
+}
+
+/**
+ * Writes a console's output to stdout without holding the event loop up.
+ *
+ * @param bytes What the guest wrote
+ */
+export async function writeConsole(bytes: Uint8Array): Promise<void> {
+  for (let done = 0; done < bytes.length;) done += await Deno.stdout.write(bytes.subarray(done));
 }

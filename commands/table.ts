@@ -26,6 +26,8 @@ const files = {
   kill: () => import("./verbs/kill.ts"),
   help: () => import("./verbs/help.ts"),
   schema: () => import("./verbs/schema.ts"),
+  completions: () => import("./verbs/completions.ts"),
+  doctor: () => import("./verbs/doctor.ts"),
   version: () => import("./verbs/version.ts"),
 } satisfies Record<string, () => Promise<{ verb: Verb }>>;
 

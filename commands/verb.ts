@@ -54,16 +54,32 @@ export type Words = Readonly<Record<string, Value | undefined>>;
 /** What flows into and out of a verb. */
 export type Flow = "nothing" | "document" | "handles" | "records" | "text" | "console";
 
+/** A person's terminal, to attach a guest's console to. */
+export interface PersonTerminal {
+  /** Gives what is typed; null at the end. */
+  read(buffer: Uint8Array): Promise<number | null>;
+  /** Puts it into raw mode and back; left out where the output is not seen on it. */
+  setRaw?(raw: boolean): void;
+}
+
 /** Where a verb runs: the process's own streams, or a stage of the interactive shell. */
 export interface VerbContext {
   /** Objects from the stage before (documents or handles); undefined if there is no stage before. */
   readonly input: AsyncIterable<unknown> | undefined;
+  /** Bytes from the stage before, for a verb that reads an image or a console's input: in place of `input`. */
+  readonly bytes: AsyncIterable<Uint8Array> | undefined;
   /** Takes an object for the next stage; resolves when it may send the next. */
   emit(value: unknown): Promise<void>;
   /** Takes text for the next stage. */
   print(text: string): Promise<void>;
+  /** Takes bytes for the next stage: a guest's console. */
+  write(bytes: Uint8Array): Promise<void>;
   /** One line for the person, on stderr. */
   note(text: string): void;
+  /** The next stage is a person at a terminal, so data is laid out as a table. */
+  readonly forPerson?: boolean;
+  /** The person's terminal, if one is at it. */
+  readonly terminal: PersonTerminal | undefined;
   /** The folder that relative paths start from. */
   readonly cwd: string;
   /** Aborts when the reader or the person is gone. */

@@ -17,7 +17,9 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 export function vmName(name: string): string {
   if (NAME.test(name)) return name;
   throw new UsageError(
-    `${JSON.stringify(name)} is not a name: up to 64 letters, digits and . _ - are, starting with ` +
+    `${
+      JSON.stringify(name)
+    } is not a name: up to 64 letters, digits and . _ - are, starting with ` +
       "a letter or digit",
   );
 }

@@ -11,7 +11,7 @@ const timespec = new DataView(new ArrayBuffer(16));
 
 /** Milliseconds of CLOCK_MONOTONIC, the same in every thread. */
 export function monotonicMilliseconds(): number {
-  libc().clock_gettime(CLOCK_MONOTONIC, timespec);
+  libc.clock_gettime(CLOCK_MONOTONIC, timespec);
   const seconds = timespec.getUint32(0, true) + timespec.getUint32(4, true) * 2 ** 32;
   return seconds * 1000 + timespec.getUint32(8, true) / 1e6;
 }

@@ -5,7 +5,7 @@
  */
 import { HostError } from "./errors.ts";
 import { Errno } from "./errno.ts";
-import { check, errno, libc, libcEvents } from "./libc.ts";
+import { check, errno, libc } from "./libc.ts";
 
 const EPOLL_CLOEXEC = 0o2000000;
 const EPOLL_CTL_ADD = 1;
@@ -36,7 +36,7 @@ export class Epoll implements Disposable {
    * @throws {HostError} If the process has no descriptor left
    */
   constructor(most = 64) {
-    this.fd = check(libcEvents().epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
+    this.fd = check(libc.epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
     this.#events = new DataView(new ArrayBuffer(EVENT_BYTES * most));
   }
 
@@ -51,7 +51,7 @@ export class Epoll implements Disposable {
     const event = new DataView(new ArrayBuffer(EVENT_BYTES));
     event.setUint32(0, events >>> 0, true);
     event.setInt32(4, fd, true);
-    check(libcEvents().epoll_ctl(this.fd, EPOLL_CTL_ADD, fd, event), "epoll_ctl");
+    check(libc.epoll_ctl(this.fd, EPOLL_CTL_ADD, fd, event), "epoll_ctl");
   }
 
   /**
@@ -61,7 +61,7 @@ export class Epoll implements Disposable {
    * @throws {HostError} If it was not watched
    */
   remove(fd: number): void {
-    check(libcEvents().epoll_ctl(this.fd, EPOLL_CTL_DEL, fd, EMPTY), "epoll_ctl");
+    check(libc.epoll_ctl(this.fd, EPOLL_CTL_DEL, fd, EMPTY), "epoll_ctl");
   }
 
   /**
@@ -74,7 +74,7 @@ export class Epoll implements Disposable {
    */
   wait(milliseconds: number, ready: (fd: number, events: number) => void): number {
     const most = this.#events.byteLength / EVENT_BYTES;
-    const count = libcEvents().epoll_wait(this.fd, this.#events, most, milliseconds);
+    const count = libc.epoll_wait(this.fd, this.#events, most, milliseconds);
     if (count < 0) {
       const code = errno();
       if (code === Errno.EINTR) return 0;
@@ -88,7 +88,7 @@ export class Epoll implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    libc().close(this.fd);
+    libc.close(this.fd);
   }
 }
 
@@ -100,7 +100,7 @@ export class TimerFd implements Disposable {
 
   /** @throws {HostError} If the process has no descriptor left */
   constructor() {
-    this.fd = check(libcEvents().timerfd_create(CLOCK_MONOTONIC, TIMER_FLAGS), "timerfd_create");
+    this.fd = check(libc.timerfd_create(CLOCK_MONOTONIC, TIMER_FLAGS), "timerfd_create");
   }
 
   /**
@@ -116,7 +116,7 @@ export class TimerFd implements Disposable {
       spec[2 * i] = BigInt(Math.floor(time / 1000));
       spec[2 * i + 1] = BigInt(Math.round((time % 1000) * 1e6));
     });
-    check(libcEvents().timerfd_settime(this.fd, 0, spec, EMPTY), "timerfd_settime");
+    check(libc.timerfd_settime(this.fd, 0, spec, EMPTY), "timerfd_settime");
   }
 
   /**
@@ -126,13 +126,13 @@ export class TimerFd implements Disposable {
    * @throws {HostError} If the read fails
    */
   take(): number {
-    if (libc().read(this.fd, this.#word, 8n) === 8n) return Number(this.#word[0]);
+    if (libc.read(this.fd, this.#word, 8n) === 8n) return Number(this.#word[0]);
     const code = errno();
     if (code === Errno.EAGAIN || code === Errno.EINTR) return 0;
     throw new HostError("read", code, { path: "timerfd" });
   }
 
   [Symbol.dispose](): void {
-    libc().close(this.fd);
+    libc.close(this.fd);
   }
 }

@@ -5,7 +5,7 @@
  */
 import { HostError } from "./errors.ts";
 import { Errno } from "./errno.ts";
-import { check, errno, libc, libcEvents } from "./libc.ts";
+import { check, errno, libc } from "./libc.ts";
 
 const EFD_CLOEXEC_NONBLOCK = 0o2000000 | 0o4000;
 
@@ -17,13 +17,13 @@ export class EventFd implements Disposable {
 
   /** @throws {HostError} If the process has no descriptor left */
   constructor() {
-    this.fd = check(libcEvents().eventfd(0, EFD_CLOEXEC_NONBLOCK), "eventfd");
+    this.fd = check(libc.eventfd(0, EFD_CLOEXEC_NONBLOCK), "eventfd");
   }
 
   /** Adds 1: wakes the reader. */
   signal(): void {
     this.#word[0] = 1n;
-    check(libc().write(this.fd, this.#word, 8n), "write", { path: "eventfd" });
+    check(libc.write(this.fd, this.#word, 8n), "write", { path: "eventfd" });
   }
 
   /**
@@ -33,13 +33,13 @@ export class EventFd implements Disposable {
    * @throws {HostError} If the read fails
    */
   take(): number {
-    if (libc().read(this.fd, this.#word, 8n) === 8n) return Number(this.#word[0]);
+    if (libc.read(this.fd, this.#word, 8n) === 8n) return Number(this.#word[0]);
     const code = errno();
     if (code === Errno.EAGAIN || code === Errno.EINTR) return 0;
     throw new HostError("read", code, { path: "eventfd" });
   }
 
   [Symbol.dispose](): void {
-    libc().close(this.fd);
+    libc.close(this.fd);
   }
 }

@@ -5,7 +5,7 @@
  * @module
  */
 import { HostError } from "./errors.ts";
-import { check, cString, errno, libc, libcFiles } from "./libc.ts";
+import { check, cString, errno, libc } from "./libc.ts";
 import { Errno } from "./errno.ts";
 
 const O_CLOEXEC = 0o2000000;
@@ -32,7 +32,7 @@ export const OpenFlag = {
  * @throws {HostError} With the path
  */
 export function openFile(path: string, flags: number, mode = 0o600): number {
-  return check(libc().open(cString(path), flags | O_CLOEXEC, mode), "open", { path });
+  return check(libc.open(cString(path), flags | O_CLOEXEC, mode), "open", { path });
 }
 
 /**
@@ -42,7 +42,7 @@ export function openFile(path: string, flags: number, mode = 0o600): number {
  * @throws {HostError} If it is not open
  */
 export function closeFile(fd: number): void {
-  check(libc().close(fd), "close");
+  check(libc.close(fd), "close");
 }
 
 /**
@@ -59,7 +59,7 @@ export function readTextFile(path: string): string {
     const chunk = new Uint8Array(16384);
     let text = "";
     for (;;) {
-      const count = Number(libc().read(fd, chunk, BigInt(chunk.length)));
+      const count = Number(libc.read(fd, chunk, BigInt(chunk.length)));
       if (count === 0) return text + decoder.decode();
       if (count > 0) {
         text += decoder.decode(chunk.subarray(0, count), { stream: true });
@@ -68,7 +68,7 @@ export function readTextFile(path: string): string {
       }
     }
   } finally {
-    libc().close(fd);
+    libc.close(fd);
   }
 }
 
@@ -81,7 +81,7 @@ export function readTextFile(path: string): string {
  * @throws {HostError} On any other failure
  */
 export function tryLock(fd: number): boolean {
-  if (libcFiles().flock(fd, LOCK_EX_NB) === 0) return true;
+  if (libc.flock(fd, LOCK_EX_NB) === 0) return true;
   if (errno() === Errno.EAGAIN) return false;
   throw new HostError("flock", errno());
 }

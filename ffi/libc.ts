@@ -11,7 +11,7 @@ import { HostError, type HostErrorOptions } from "./errors.ts";
 
 // Deno's FFI passes variadic arguments like fixed ones, which is what the System V x86-64 and the
 // AAPCS64 Linux ABIs do for integers and pointers.
-const CORE = {
+const SYMBOLS = {
   __errno_location: { parameters: [], result: "pointer" }, // int *__errno_location(void)
   open: { parameters: ["buffer", "i32", "u32"], result: "i32" }, // int open(const char *, int flags, mode_t)
   close: { parameters: ["i32"], result: "i32" }, // int close(int)
@@ -28,9 +28,6 @@ const CORE = {
   clock_gettime: { parameters: ["i32", "buffer"], result: "i32" }, // int clock_gettime(clockid_t, struct timespec *)
   getpid: { parameters: [], result: "i32" }, // pid_t getpid(void)
   tgkill: { parameters: ["i32", "i32", "i32"], result: "i32" }, // int tgkill(pid_t, pid_t, int)
-} as const satisfies Deno.ForeignLibraryInterface;
-
-const FILES = {
   memfd_create: { parameters: ["buffer", "u32"], result: "i32" }, // int memfd_create(const char *, unsigned)
   ftruncate: { parameters: ["i32", "i64"], result: "i32" }, // int ftruncate(int, off_t)
   fallocate: { parameters: ["i32", "i32", "i64", "i64"], result: "i32" }, // int fallocate(int, int, off_t, off_t)
@@ -39,52 +36,53 @@ const FILES = {
   pwrite: { parameters: ["i32", "buffer", "usize", "i64"], result: "isize" }, // ssize_t pwrite(int, const void *, size_t, off_t)
   lseek: { parameters: ["i32", "i64", "i32"], result: "i64" }, // off_t lseek(int, off_t, int)
   flock: { parameters: ["i32", "i32"], result: "i32" }, // int flock(int, int)
-} as const satisfies Deno.ForeignLibraryInterface;
-
-const EVENTS = {
   eventfd: { parameters: ["u32", "i32"], result: "i32" }, // int eventfd(unsigned, int flags)
   epoll_create1: { parameters: ["i32"], result: "i32" }, // int epoll_create1(int flags)
   epoll_ctl: { parameters: ["i32", "i32", "i32", "buffer"], result: "i32" }, // int epoll_ctl(int, int op, int fd, struct epoll_event *)
   epoll_wait: { parameters: ["i32", "buffer", "i32", "i32"], result: "i32" }, // int epoll_wait(int, struct epoll_event *, int, int ms)
   timerfd_create: { parameters: ["i32", "i32"], result: "i32" }, // int timerfd_create(int clock, int flags)
   timerfd_settime: { parameters: ["i32", "i32", "buffer", "buffer"], result: "i32" }, // int timerfd_settime(int, int, const struct itimerspec *, struct itimerspec *)
+  timer_create: { parameters: ["i32", "buffer", "buffer"], result: "i32" }, // int timer_create(clockid_t, struct sigevent *, timer_t *)
+  timer_settime: { parameters: ["u64", "i32", "buffer", "buffer"], result: "i32" }, // int timer_settime(timer_t, int, const struct itimerspec *, struct itimerspec *)
+  timer_delete: { parameters: ["u64"], result: "i32" }, // int timer_delete(timer_t)
 } as const satisfies Deno.ForeignLibraryInterface;
+
+type Libc = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
 
 /** glibc first, then musl's name for the same. */
 const LIBRARIES = ["libc.so.6", "libc.so"];
 
-function open<const S extends Deno.ForeignLibraryInterface>(symbols: S) {
-  for (const [i, name] of LIBRARIES.entries()) {
+/**
+ * The C library. Each symbol is opened on its first use: opening one takes 0.1 ms, so a table opened
+ * whole would cost more than a small VM's life.
+ */
+export const libc: Libc = {} as Libc;
+
+for (const name of Object.keys(SYMBOLS) as (keyof typeof SYMBOLS)[]) {
+  Object.defineProperty(libc, name, {
+    configurable: true,
+    enumerable: true,
+    get() {
+      const value = open(name);
+      Object.defineProperty(libc, name, { value });
+      return value;
+    },
+  });
+}
+
+function open(name: keyof typeof SYMBOLS): unknown {
+  for (const [i, library] of LIBRARIES.entries()) {
     try {
-      return Deno.dlopen(name, symbols).symbols;
+      const symbols = Deno.dlopen(library, { [name]: SYMBOLS[name] }).symbols;
+      return (symbols as Record<string, unknown>)[name];
     } catch (error) {
-      if (i === LIBRARIES.length - 1 || !(error instanceof Error)) throw error;
+      if (i === LIBRARIES.length - 1) throw error;
     }
   }
-  throw new Error("No C library");
+  return undefined;
 }
 
-type Symbols<S extends Deno.ForeignLibraryInterface> = Deno.DynamicLibrary<S>["symbols"];
-
-let core: Symbols<typeof CORE> | undefined;
-let files: Symbols<typeof FILES> | undefined;
-let events: Symbols<typeof EVENTS> | undefined;
 let errnoWord: Int32Array | undefined;
-
-/** The calls that every VM needs, opened on first use. */
-export function libc(): Symbols<typeof CORE> {
-  return core ??= open(CORE);
-}
-
-/** Calls on files and memory. */
-export function libcFiles(): Symbols<typeof FILES> {
-  return files ??= open(FILES);
-}
-
-/** eventfd, epoll and timerfd. */
-export function libcEvents(): Symbols<typeof EVENTS> {
-  return events ??= open(EVENTS);
-}
 
 /**
  * The calling thread's errno.
@@ -94,7 +92,7 @@ export function libcEvents(): Symbols<typeof EVENTS> {
 export function errno(): number {
   // The location is the thread's own and never moves, so one view serves the isolate's life.
   errnoWord ??= new Int32Array(
-    Deno.UnsafePointerView.getArrayBuffer(libc().__errno_location()!, 4),
+    Deno.UnsafePointerView.getArrayBuffer(libc.__errno_location()!, 4),
   );
   return errnoWord[0]!;
 }

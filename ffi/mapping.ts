@@ -4,7 +4,7 @@
  * @module
  */
 import { HostError } from "./errors.ts";
-import { check, cString, errno, libc, libcFiles } from "./libc.ts";
+import { check, cString, errno, libc } from "./libc.ts";
 
 const PROT_READ = 1;
 const PROT_WRITE = 2;
@@ -43,7 +43,7 @@ export class Mapping implements Disposable {
   constructor(fd: number, size: number, options: MapOptions = {}) {
     const protection = options.writable === false ? PROT_READ : PROT_READ | PROT_WRITE;
     const flags = (options.private ? MAP_PRIVATE : MAP_SHARED) | MAP_NORESERVE;
-    const pointer = libc().mmap(
+    const pointer = libc.mmap(
       0n,
       BigInt(size),
       protection,
@@ -65,14 +65,14 @@ export class Mapping implements Disposable {
   /** Asks for transparent huge pages; a kernel without them says no and nothing is lost. */
   adviseHugePages(): boolean {
     const pointer = Deno.UnsafePointer.create(this.address);
-    return libcFiles().madvise(pointer, BigInt(this.size), MADV_HUGEPAGE) === 0;
+    return libc.madvise(pointer, BigInt(this.size), MADV_HUGEPAGE) === 0;
   }
 
   /** Unmaps. Views that this object made read as detached from then on; other threads' must be gone. */
   [Symbol.dispose](): void {
     this.#buffer?.transfer(0);
     this.#buffer = undefined;
-    libc().munmap(Deno.UnsafePointer.create(this.address), BigInt(this.size));
+    libc.munmap(Deno.UnsafePointer.create(this.address), BigInt(this.size));
   }
 }
 
@@ -103,10 +103,10 @@ export function createMemfd(
   options: { hugePages?: boolean } = {},
 ): number {
   const flags = MFD_CLOEXEC | (options.hugePages ? MFD_HUGETLB : 0);
-  const fd = check(libcFiles().memfd_create(cString(name), flags), "memfd_create");
-  if (libcFiles().ftruncate(fd, BigInt(size)) < 0) {
+  const fd = check(libc.memfd_create(cString(name), flags), "memfd_create");
+  if (libc.ftruncate(fd, BigInt(size)) < 0) {
     const failure = new HostError("ftruncate", errno());
-    libc().close(fd);
+    libc.close(fd);
     throw failure;
   }
   return fd;

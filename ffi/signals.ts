@@ -7,11 +7,11 @@ import { check, libc } from "./libc.ts";
 
 const SIGPIPE = 13;
 /** SIGRTMIN+6: real-time, so nobody's default; SIGUSR1 would open Deno's inspector. */
-const SIG_KICK = 40;
+export const SIG_KICK = 40;
 
 /** Has SIGPIPE end the process, as a filter in a pipeline expects; Deno ignores it. */
 export function restoreSigpipe(): void {
-  libc().signal(SIGPIPE, null); // SIG_DFL is 0
+  libc.signal(SIGPIPE, null); // SIG_DFL is 0
 }
 
 let kickReady = false;
@@ -23,7 +23,7 @@ let kickReady = false;
 export function installKickHandler(): void {
   if (kickReady) return;
   // Any function that takes an int and touches nothing is a safe handler: abs() is.
-  libc().signal(SIG_KICK, libc().abs);
+  libc.signal(SIG_KICK, libc.abs);
   kickReady = true;
 }
 
@@ -34,10 +34,10 @@ export function installKickHandler(): void {
  * @throws {HostError} If the thread is gone
  */
 export function kickThread(tid: number): void {
-  check(libc().tgkill(libc().getpid(), tid, SIG_KICK), "tgkill");
+  check(libc.tgkill(libc.getpid(), tid, SIG_KICK), "tgkill");
 }
 
 /** The calling thread's id. */
 export function threadId(): number {
-  return libc().gettid();
+  return libc.gettid();
 }

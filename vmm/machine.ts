@@ -20,6 +20,8 @@ import { composeCpuid, cpuidFor } from "./cpu/cpuid.ts";
 import type { Fault } from "./cpu/fault.ts";
 import { initialMsrs, setLocalInterrupts } from "./cpu/initial_state.ts";
 import { setStartState } from "./cpu/registers.ts";
+import { UNFINISHED } from "./cpu/loop.ts";
+import { sprint } from "./cpu/sprint.ts";
 import { VcpuThread } from "./cpu/thread.ts";
 import { DeviceSet, type DeviceSetPlan } from "./device_set.ts";
 import { loadDeviceType } from "./devices/registry.ts";
@@ -38,6 +40,9 @@ const TRANSITIONS: Readonly<Record<string, readonly MachineState[]>> = {
   resume: ["paused"],
 };
 
+/** How long a reader that does not read holds up the end of a machine that was told to end. */
+const SLOW_READER_MILLISECONDS = 500;
+
 /** A virtual machine of this process. */
 export class Machine implements AsyncDisposable {
   /** What it was made from. */
@@ -51,12 +56,13 @@ export class Machine implements AsyncDisposable {
   readonly #vm: Vm;
   readonly #memory: MachineMemory;
   readonly #vcpus: readonly Vcpu[];
-  readonly #threads: readonly VcpuThread[];
+  #threads: readonly VcpuThread[];
   readonly #arena: Arena;
   readonly #plan: DeviceSetPlan;
   readonly #devices: DeviceSet;
   readonly #timers: DeviceTimers;
   readonly #end = Promise.withResolvers<VmEnd>();
+  readonly #told = Promise.withResolvers<void>();
   #state: MachineState = "created";
   #endKind: VmEndKind | undefined;
   #settled: Promise<void> | undefined;
@@ -91,13 +97,14 @@ export class Machine implements AsyncDisposable {
    */
   static async create(document: VmDocument): Promise<Machine> {
     const cpus = document.cpus ?? 1;
-    const threads = Array.from({ length: cpus }, () => VcpuThread.acquire());
+    const irqchip = wantsIrqchip(document);
     using stack = new DisposableStack();
-    stack.defer(() => threads.forEach((thread) => thread.release()));
     const kvm = stack.use(new Kvm());
+    // A machine with interrupt controllers lives for a while: its threads start while images are read.
+    const threads = irqchip ? Array.from({ length: cpus }, () => VcpuThread.acquire()) : [];
+    stack.defer(() => threads.forEach((thread) => thread.release()));
     const memory = stack.use(new MachineMemory(document.memory ?? []));
     const { start, devices } = await prepareBoot(document, memory);
-    const irqchip = wantsIrqchip(document);
 
     const vm = stack.use(kvm.createVm());
     vm.setRealModePages(Address.IDENTITY_MAP, Address.TSS);
@@ -152,17 +159,31 @@ export class Machine implements AsyncDisposable {
     return this.#state;
   }
 
+  /** Whether its guest has come to an end that `ended` will tell of. */
+  get stopping(): boolean {
+    return this.#arena.stopping;
+  }
+
   /**
    * Starts it.
    *
-   * @param options `paused` has every vCPU wait before its first instruction
+   * @param options `paused` has every vCPU wait before its first instruction; `sprint` runs a
+   *   machine of one vCPU on the calling thread first, for {@linkcode SPRINT_MILLISECONDS} at most
    * @throws {VmError} If it was started before
    */
-  start(options: { paused?: boolean } = {}): void {
+  start(options: { paused?: boolean; sprint?: boolean } = {}): void {
     this.#require("start");
     installKickHandler();
     this.#state = options.paused ? "paused" : "running";
+    if (options.sprint && !options.paused && this.#vcpus.length === 1) {
+      const result = this.#sprint();
+      if (result !== UNFINISHED) {
+        this.#settled = this.#finish([Promise.resolve(result)], Promise.resolve());
+        return;
+      }
+    }
     const request = options.paused ? Request.PAUSE : Request.RUN;
+    this.#threads = this.#vcpus.map((_, id) => this.#threads[id] ?? VcpuThread.acquire());
     const runs = this.#vcpus.map((vcpu, id) => {
       this.#arena.setRequest(id, request);
       return this.#threads[id]!.run({
@@ -174,9 +195,19 @@ export class Machine implements AsyncDisposable {
         plan: this.#plan,
       });
     });
-    const attended = this.#attend();
-    this.#settled = this.#finish(runs, attended);
-    this.#settled.catch(() => {}); // `ended` carries the failure
+    this.#settled = this.#finish(runs, this.#attend());
+  }
+
+  #sprint(): Fault | typeof UNFINISHED | undefined {
+    const { id, fd, run } = this.#vcpus[0]!;
+    return sprint({
+      id,
+      fd,
+      run: run.buffer,
+      arena: this.#arena,
+      devices: this.#devices,
+      irqchip: this.#plan.irqchip,
+    });
   }
 
   /**
@@ -188,9 +219,10 @@ export class Machine implements AsyncDisposable {
     this.#require("pause");
     this.#state = "paused";
     this.#request(Request.PAUSE);
-    while (!this.#arena.stopping && !this.#allPaused()) {
+    for (;;) {
       const seen = this.#arena.doorbell;
-      if (this.#allPaused() || this.#arena.stopping) break;
+      // A resume may overtake it, and so may the end.
+      if (this.#allPaused() || this.#state !== "paused" || this.#ending) return;
       await this.#arena.doorbellAfter(seen);
     }
   }
@@ -204,6 +236,7 @@ export class Machine implements AsyncDisposable {
     this.#require("resume");
     this.#state = "running";
     for (let id = 0; id < this.#vcpus.length; id++) this.#arena.setRequest(id, Request.RUN);
+    this.#arena.ringDoorbell();
   }
 
   /**
@@ -218,7 +251,9 @@ export class Machine implements AsyncDisposable {
       this.#end.resolve({ kind, status: exitStatus(kind, 0, false) });
     } else if (this.#state !== "ended") {
       this.#endKind ??= kind;
+      this.#told.resolve();
       this.#request(Request.STOP);
+      this.#arena.ringDoorbell();
     }
     return this.ended;
   }
@@ -241,7 +276,7 @@ export class Machine implements AsyncDisposable {
     if (this.#disposed) return;
     this.#disposed = true;
     this.stop();
-    await this.#settled?.catch(() => {});
+    await this.#settled;
     this.#timers.clear();
     this.#devices.close();
     for (const vcpu of this.#vcpus) vcpu[Symbol.dispose]();
@@ -254,6 +289,11 @@ export class Machine implements AsyncDisposable {
   #require(word: keyof typeof TRANSITIONS): void {
     if (TRANSITIONS[word]!.includes(this.#state)) return;
     throw new VmError(`Cannot ${word} a VM that is ${this.#state}`);
+  }
+
+  /** Whether it comes to its end, by itself or because it was told to. */
+  get #ending(): boolean {
+    return this.#arena.stopping || this.#endKind !== undefined;
   }
 
   #allPaused(): boolean {
@@ -277,20 +317,22 @@ export class Machine implements AsyncDisposable {
       const seen = this.#arena.doorbell;
       this.console.pump();
       this.#timers.arm();
-      if (this.#arena.stopping || this.#endKind !== undefined) return;
+      if (this.#ending) return;
       await this.#arena.doorbellAfter(seen);
     }
   }
 
   async #finish(runs: Promise<Fault | undefined>[], attended: Promise<void>): Promise<void> {
     try {
-      // One vCPU's end is everybody's.
-      await Promise.race([attended, Promise.all(runs)]);
+      // One vCPU's end is everybody's, and so is its failure.
+      await Promise.race([attended, Promise.all(runs)]).catch(() => {});
+      this.#endKind ??= "killed";
       this.#request(Request.STOP);
       this.#arena.ringDoorbell();
+      await Promise.allSettled(runs);
       const faults = await Promise.all(runs);
       this.#timers.clear();
-      await this.console.drain();
+      await this.#drain();
       this.#state = "ended";
       const reason = this.#arena.stopReason;
       const kind = reason?.kind ?? this.#endKind ?? "killed";
@@ -300,10 +342,20 @@ export class Machine implements AsyncDisposable {
         status: exitStatus(kind, reason?.status ?? 0, this.console.panicked),
         ...(fault === undefined ? {} : { fault }),
       });
-    } catch (error) {
+    } catch (error) { // `ended` carries the failure
       this.#state = "ended";
       this.#end.reject(error);
     }
+  }
+
+  /** Hands over what is left; once it was told to end, not to a reader that does not read. */
+  async #drain(): Promise<void> {
+    const drained = this.console.drain();
+    if (await Promise.race([drained, this.#told.promise.then(() => "told")]) !== "told") return;
+    const late = Promise.withResolvers<void>();
+    const timer = setTimeout(late.resolve, SLOW_READER_MILLISECONDS);
+    await Promise.race([drained, late.promise]);
+    clearTimeout(timer);
   }
 }
 

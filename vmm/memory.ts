@@ -98,8 +98,14 @@ export class MachineMemory implements Disposable {
     if (entry.path === undefined || entry.base === undefined) {
       throw new DocumentError(`VM document, ${where}: ${entry.type} needs "path" and "base"`);
     }
+    const shared = entry.type === "shared";
+    // Opening a FIFO would wait for its other end, but for O_NONBLOCK.
+    const access = shared ? OpenFlag.RDWR : OpenFlag.RDONLY;
+    const fd = openFile(entry.path, access | OpenFlag.NONBLOCK);
+    this.#fds.push(fd);
+    const { isFile, size: length } = Deno.statSync(entry.path);
+    if (!isFile) throw new DocumentError(`VM document, ${where}: ${entry.path} is no plain file`);
     const offset = entry.offset ?? 0;
-    const length = Deno.statSync(entry.path).size;
     const size = Math.ceil((entry.size ?? length - offset) / PAGE) * PAGE;
     if (size <= 0 || offset % PAGE !== 0 || offset + size > Math.ceil(length / PAGE) * PAGE) {
       throw new DocumentError(
@@ -107,9 +113,6 @@ export class MachineMemory implements Disposable {
         { hint: `"offset" is a multiple of ${PAGE} and the file must hold the whole region` },
       );
     }
-    const shared = entry.type === "shared";
-    const fd = openFile(entry.path, shared ? OpenFlag.RDWR : OpenFlag.RDONLY);
-    this.#fds.push(fd);
     const mapping = new Mapping(fd, size, { private: !shared, offset });
     this.#mappings.push(mapping);
     const readonly = entry.type === "rom";

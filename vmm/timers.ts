@@ -44,7 +44,8 @@ export class DeviceTimers {
 
   /** Forgets them all. */
   clear(): void {
-    clearTimeout(this.#timer);
+    // Deno loads its timers on first use, which takes longer than a small VM lives.
+    if (this.#due !== Infinity) clearTimeout(this.#timer);
     this.#due = Infinity;
   }
 

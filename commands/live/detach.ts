@@ -9,6 +9,9 @@ import type { VmDocument } from "../../vmm/document.ts";
 import type { Handle } from "./owner.ts";
 import type { RunOptions } from "./run_machine.ts";
 
+/** `deno task build` gives the owner's program a folder of its own. */
+const OWNER = import.meta.url.endsWith(".ts") ? "./owner_main.ts" : "../owner_main/owner_main.js";
+
 /**
  * Starts the owner and waits until its VM runs.
  *
@@ -18,7 +21,7 @@ import type { RunOptions } from "./run_machine.ts";
  * @throws {VmError} With what the owner said, if it failed
  */
 export async function detach(document: VmDocument, options: RunOptions): Promise<Handle> {
-  const main = new URL("./owner_main.ts", import.meta.url);
+  const main = new URL(OWNER, import.meta.url);
   const owner = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--no-check", "--quiet", main.href],
     cwd: "/",

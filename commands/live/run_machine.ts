@@ -9,7 +9,7 @@ import { Machine } from "../../vmm/machine.ts";
 import type { VerbContext } from "../verb.ts";
 import { LastLines } from "./last_lines.ts";
 import { type Handle, Owner } from "./owner.ts";
-import { attachInput, consoleInput, writeConsole } from "./terminal.ts";
+import { attachInput, consoleInput } from "./terminal.ts";
 
 /** How to run. */
 export interface RunOptions {
@@ -22,6 +22,7 @@ export interface RunOptions {
 const SHOWN_LINES = 10;
 /** A detached console's log keeps between this and twice this many bytes. */
 const LOG_BYTES = 4 * 2 ** 20;
+const SIGPIPE_STATUS = 141;
 const SIGNALS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 
 /**
@@ -39,33 +40,54 @@ export async function runAttached(
 ): Promise<number> {
   await using machine = await Machine.create(document);
   const name = document.name;
-  using owner = name === undefined ? undefined : new Owner(machine, name);
+  using _owner = name === undefined ? undefined : new Owner(machine, name);
   const last = new LastLines();
+  let unwritten: unknown;
   machine.console.attach((bytes) => {
     last.push(bytes);
-    return writeConsole(bytes);
+    // A console that nobody takes any more ends its VM, as SIGPIPE would.
+    return context.write(bytes).catch((error) => {
+      unwritten ??= error;
+      machine.stop();
+    });
   });
-  let signalled: number | undefined;
-  const stopListening = onSignals((status) => {
-    signalled ??= status;
-    machine.stop();
-  });
-  const input = consoleInput(options.stdinFree);
-  let restore = () => {};
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  try {
-    machine.start(options);
-    if (input !== undefined) restore = attachInput(machine, input, context.note);
-    timer = armTimeout(machine, options.timeout);
-    const end = await machine.ended;
-    restore();
-    await explain(end, options, last, context);
-    return signalled ?? end.status;
-  } finally {
-    restore();
-    clearTimeout(timer);
-    stopListening();
-    void owner;
+  machine.start({ paused: options.paused, sprint: true });
+  // Most boot sectors are through already; only what goes on needs hands on it.
+  using hands = machine.stopping ? undefined : new Hands(machine, options, context);
+  const end = await machine.ended;
+  hands?.[Symbol.dispose]();
+  if (unwritten instanceof Deno.errors.BrokenPipe) return SIGPIPE_STATUS;
+  if (unwritten !== undefined && !context.signal.aborted) throw unwritten;
+  await explain(end, options, last, context);
+  return hands?.signalled ?? end.status;
+}
+
+/** What a person has of a VM in the foreground: signals, input, a time limit. */
+class Hands implements Disposable {
+  /** The exit status for the signal that ended it. */
+  signalled: number | undefined;
+  readonly #undo = new DisposableStack();
+
+  constructor(
+    machine: Machine,
+    options: RunOptions & { readonly stdinFree: boolean },
+    context: VerbContext,
+  ) {
+    const undo = this.#undo;
+    undo.defer(onSignals((status) => {
+      this.signalled ??= status;
+      machine.stop();
+    }));
+    const stop = () => machine.stop();
+    context.signal.addEventListener("abort", stop);
+    undo.defer(() => context.signal.removeEventListener("abort", stop));
+    undo.defer(limitTime(machine, options.timeout));
+    const input = consoleInput(options.stdinFree, context);
+    if (input !== undefined) undo.defer(attachInput(machine, input, context.note));
+  }
+
+  [Symbol.dispose](): void {
+    this.#undo.dispose();
   }
 }
 
@@ -97,17 +119,18 @@ export async function runDetached(
   const stopListening = onSignals(() => machine.stop());
   machine.start(options);
   running(owner.handle);
-  const timer = armTimeout(machine, options.timeout);
+  const unlimit = limitTime(machine, options.timeout);
   const end = await machine.ended;
-  clearTimeout(timer);
+  unlimit();
   stopListening();
   owner.leave(end);
   return end.status;
 }
 
-function armTimeout(machine: Machine, seconds: number | undefined) {
-  if (seconds === undefined) return undefined;
-  return setTimeout(() => machine.stop("timeout"), seconds * 1000);
+function limitTime(machine: Machine, seconds: number | undefined): () => void {
+  if (seconds === undefined) return () => {};
+  const timer = setTimeout(() => machine.stop("timeout"), seconds * 1000);
+  return () => clearTimeout(timer);
 }
 
 function onSignals(handle: (status: number) => void): () => void {

@@ -1,39 +1,45 @@
 /**
- * The person's side of a console: input from a terminal in raw mode or from a pipe, output that
- * never blocks the process, and the terminal put back on every way out.
+ * The person's side of a console: input from a terminal in raw mode or from a pipe, and the terminal
+ * put back on every way out.
  *
  * @module
  */
 import type { Machine } from "../../vmm/machine.ts";
+import type { PersonTerminal, VerbContext } from "../verb.ts";
 
 /** Ends the console: Ctrl-], as telnet and virsh have it. */
 const ESCAPE = 0x1d;
 
 /** Where a console's input comes from. */
 export interface ConsoleInput {
-  /** What is read. */
-  readonly file: { read(buffer: Uint8Array): Promise<number | null> };
+  readonly chunks: AsyncIterable<Uint8Array>;
   /** Puts it into raw mode and back; left out if it is no terminal. */
   readonly setRaw?: (raw: boolean) => void;
 }
 
 /**
- * The input of a console that shares its process with a document or image on stdin.
+ * The input of a console that shares its stage with a document or an image.
  *
- * @param stdinFree Whether stdin is not taken by a document or an image
- * @returns stdin, else the terminal if stdout is one, else nothing
+ * @param stdinFree Whether the stage's bytes are not taken by a document or an image
+ * @param context Where the verb runs
+ * @returns The stage's bytes, else the person's terminal, else nothing
  */
-export function consoleInput(stdinFree: boolean): ConsoleInput | undefined {
-  if (stdinFree) {
-    if (!Deno.stdin.isTerminal()) return { file: Deno.stdin };
-    return { file: Deno.stdin, setRaw: (raw) => Deno.stdin.setRaw(raw) };
-  }
-  if (!Deno.stdout.isTerminal()) return undefined;
-  try {
-    const file = Deno.openSync("/dev/tty");
-    return { file, setRaw: (raw) => file.setRaw(raw) };
-  } catch {
-    return undefined; // no terminal controls this process
+export function consoleInput(stdinFree: boolean, context: VerbContext): ConsoleInput | undefined {
+  if (stdinFree && context.bytes !== undefined) return { chunks: context.bytes };
+  const { terminal } = context;
+  if (terminal === undefined) return undefined;
+  return {
+    chunks: typed(terminal),
+    ...(terminal.setRaw === undefined ? {} : { setRaw: (raw) => terminal.setRaw!(raw) }),
+  };
+}
+
+async function* typed(terminal: PersonTerminal): AsyncGenerator<Uint8Array> {
+  const buffer = new Uint8Array(4096);
+  for (;;) {
+    const count = await terminal.read(buffer);
+    if (count === null) return;
+    yield buffer.slice(0, count);
   }
 }
 
@@ -50,17 +56,13 @@ export function attachInput(
   input: ConsoleInput,
   note: (text: string) => void,
 ): () => void {
-  const raw = input.setRaw !== undefined && Deno.stdout.isTerminal();
+  const raw = input.setRaw !== undefined;
   if (raw) {
     note("hvsh: the console is yours; Ctrl-] ends the VM");
     input.setRaw(true);
   }
   const feed = async () => {
-    const buffer = new Uint8Array(4096);
-    for (;;) {
-      const count = await input.file.read(buffer);
-      if (count === null) return;
-      const bytes = buffer.slice(0, count);
+    for await (const bytes of input.chunks) {
       const escape = raw ? bytes.indexOf(ESCAPE) : -1;
       if (escape >= 0) {
         await machine.stop();
@@ -73,13 +75,4 @@ export function attachInput(
   return () => {
     if (raw) input.setRaw!(false);
   };
-}
-
-/**
- * Writes console output to stdout without holding the event loop up.
- *
- * @param bytes What the guest wrote
- */
-export async function writeConsole(bytes: Uint8Array): Promise<void> {
-  for (let done = 0; done < bytes.length;) done += await Deno.stdout.write(bytes.subarray(done));
 }

@@ -76,6 +76,8 @@ class Evaluator {
         cwd: session.cwd,
         signal: this.#signal,
         output: session.output,
+        forPerson: session.interactive,
+        terminal: session.terminal,
         programInput: session.interactive ? "inherit" : "null",
         note: session.note,
       });

@@ -45,7 +45,7 @@ Deno.test("a pipeline's status is its last stage's, and an earlier failure is to
   assert.equal(shell.session.status, 7);
   await shell.run("fail");
   assert.equal(shell.session.status, 125);
-  await shell.run("sh -c 'kill -TERM $PPID; kill -9 $$' | cat; ^sh -c 'kill -9 $$'".slice(37));
+  await shell.run("^sh -c 'kill -9 $$'");
   assert.equal(shell.session.status, 137);
 });
 
@@ -114,6 +114,15 @@ Deno.test("a file that cannot be opened is told with a caret, and nothing runs",
     await shell.run("double < .");
     assert.match(shell.notes, /directory/);
   }));
+
+Deno.test("a file that takes no more is told, and ends what writes to it", async () => {
+  const shell = new FakeShell();
+  for (const line of ["flood > /dev/full", "yes > /dev/full", "flood | cat > /dev/full"]) {
+    await shell.run(line);
+    assert.match(shell.notes, /^hvsh: \w+: \/dev\/full: write: no space left/, line);
+    assert.equal(shell.session.status, 125);
+  }
+});
 
 Deno.test("a wrong word is told with a caret before anything runs or is overwritten", () =>
   inFolder(async () => {

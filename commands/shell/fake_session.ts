@@ -69,8 +69,9 @@ const runs: Readonly<Record<string, Run>> = {
     for (let i = 0;; i++) await context.emit({ i });
   },
   linger: async (_words, { signal, note }) => {
+    const interrupted = new Promise((resolve) => signal.addEventListener("abort", resolve));
     note("lingering");
-    await new Promise((resolve) => signal.addEventListener("abort", resolve));
+    await interrupted;
     return signal.reason instanceof ReaderGone ? 0 : 1;
   },
   status: (words) => Promise.resolve(words.n as number),
@@ -85,7 +86,9 @@ function row(name: string): Verb | undefined {
     description: "",
     group: "around",
     flags: { mode: { short: "m", value: ["real", "long"], help: "" }, quiet: { help: "" } },
-    arguments: [{ name: "N", value: "number", optional: true, help: "" }],
+    arguments: [
+      { name: "N", value: name === "linger" ? "vm" : "number", optional: true, help: "" },
+    ],
     reads: "records",
     writes: "records",
     examples: [],

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { parseWords } from "../argv.ts";
 import { invoke } from "../invoke.ts";
 import type { VerbContext } from "../verb.ts";
 import { builtins } from "./builtins.ts";
@@ -39,7 +40,7 @@ export async function help(
   }
   const verb = await session.verbs.load("help");
   if (verb !== undefined) {
-    const status = await invoke(verb, word === undefined ? {} : { verb: word }, context);
+    const status = await invoke(verb, parseWords(verb, words), context);
     if (status !== 0 || word !== undefined) return status;
   }
   const own = Object.entries(builtins).map(([name, { usage, summary }]) =>

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { constants } from "node:os";
 import { HostError } from "../../ffi/errors.ts";
+import { hostErrno } from "../host_errno.ts";
 
 /**
  * Names the call and the path of a failure of the host.
@@ -15,8 +15,6 @@ import { HostError } from "../../ffi/errors.ts";
  * @returns A HostError, or the error itself if it carries no errno
  */
 export function hostFailure(error: unknown, syscall: string, path: string): unknown {
-  if (!(error instanceof Error) || !("code" in error)) return error;
-  const numbers: Readonly<Record<string, number>> = constants.errno;
-  const errno = numbers[String(error.code)];
+  const errno = hostErrno(error);
   return errno === undefined ? error : new HostError(syscall, errno, { path, cause: error });
 }

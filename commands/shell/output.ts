@@ -5,6 +5,7 @@
  */
 import { writeStdout } from "../stdio.ts";
 import { type Output, ReaderGone } from "./channel.ts";
+import { hostFailure } from "./host_failure.ts";
 
 abstract class ByteOutput implements Output {
   readonly #gone = new AbortController();
@@ -52,11 +53,16 @@ export class StdoutOutput extends ByteOutput {
 /** An open file. */
 export class FileOutput extends ByteOutput {
   readonly #file: Deno.FsFile;
+  readonly #path: string;
 
-  /** @param file The file, open for writing; closed with the output */
-  constructor(file: Deno.FsFile) {
+  /**
+   * @param file The file, open for writing; closed with the output
+   * @param path Its path
+   */
+  constructor(file: Deno.FsFile, path: string) {
     super();
     this.#file = file;
+    this.#path = path;
   }
 
   async write(bytes: Uint8Array): Promise<void> {
@@ -66,7 +72,7 @@ export class FileOutput extends ByteOutput {
       } catch (error) {
         // The file may be a FIFO.
         if (error instanceof Deno.errors.BrokenPipe) this.readerGone();
-        throw error;
+        throw hostFailure(error, "write", this.#path);
       }
     }
   }

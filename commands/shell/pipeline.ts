@@ -4,7 +4,7 @@
  * @module
  */
 import { HvshError } from "../../ffi/errors.ts";
-import type { VerbContext } from "../verb.ts";
+import type { PersonTerminal, VerbContext } from "../verb.ts";
 import { Channel, type Output, ReaderGone } from "./channel.ts";
 import { type Program, runProgram } from "./program.ts";
 
@@ -36,6 +36,10 @@ export interface PipelineOptions {
   readonly signal: AbortSignal;
   /** Where the last stage writes; a program there gets the shell's own stdout. */
   readonly output: Output;
+  /** A person reads that at a terminal. */
+  readonly forPerson: boolean;
+  /** The terminal of the person who types the lines. */
+  readonly terminal: PersonTerminal | undefined;
   /** What a program at the start reads. */
   readonly programInput: "inherit" | "null";
   /** Takes one line for the person. */
@@ -60,14 +64,17 @@ export async function runPipeline(
   stages: readonly Stage[],
   options: PipelineOptions,
 ): Promise<number> {
-  let input: Channel | undefined;
-  const statuses = stages.map((stage, i) => {
-    const from = input;
-    const to = i < stages.length - 1 ? new Channel() : undefined;
-    input = to;
-    return runStage(stage, from, to, options);
-  });
-  return (await Promise.all(statuses)).at(-1)!;
+  const channels = stages.slice(1).map(() => new Channel());
+  const stop = () => channels.forEach((channel) => channel.cancel());
+  options.signal.addEventListener("abort", stop);
+  try {
+    const statuses = stages.map((stage, i) =>
+      runStage(stage, channels[i - 1], channels[i], options)
+    );
+    return (await Promise.all(statuses)).at(-1)!;
+  } finally {
+    options.signal.removeEventListener("abort", stop);
+  }
 }
 
 async function runStage(
@@ -82,7 +89,9 @@ async function runStage(
   const output = stage.stdout ?? to;
   try {
     if (stage.kind === "inner") return await runInner(stage, input, output, options);
-    return await runProgram(stage.program, input ?? options.programInput, output ?? "inherit");
+    if (options.signal.aborted) return SIGINT_STATUS;
+    const programInput = input ?? options.programInput;
+    return await runProgram(stage.program, programInput, output ?? "inherit", options.signal);
   } catch (error) {
     return statusOf(error, stage, options.signal);
   } finally {
@@ -105,9 +114,13 @@ async function runInner(
   try {
     const status = await stage.run({
       input: input?.objects(),
+      bytes: input?.bytes(),
       emit: (value) => output.emit(value),
       print: (text) => output.print(text),
+      write: (bytes) => output.write(bytes),
       note: options.note,
+      forPerson: to === undefined && options.forPerson,
+      terminal: to === undefined ? options.terminal : unseen(options.terminal),
       cwd: options.cwd,
       signal,
     });
@@ -119,6 +132,11 @@ async function runInner(
   } finally {
     signal.removeEventListener("abort", stop);
   }
+}
+
+/** A person who types blindly, since the output goes elsewhere, types whole lines. */
+function unseen(terminal: PersonTerminal | undefined): PersonTerminal | undefined {
+  return terminal === undefined ? undefined : { read: (buffer) => terminal.read(buffer) };
 }
 
 function statusOf(error: unknown, stage: Stage, signal: AbortSignal): number {

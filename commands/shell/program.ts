@@ -62,12 +62,16 @@ export async function findProgram(
   return undefined;
 }
 
+/** How long after its start a program may have missed a SIGINT that this process got. */
+const STARTING_MS = 200;
+
 /**
  * Runs a program until it ends.
  *
  * @param program The program
  * @param input What it reads; `inherit` for the shell's own stdin, `null` for nothing
  * @param output What it writes to; `inherit` for the shell's own stdout
+ * @param signal Aborts when the person interrupts the line
  * @returns Its exit status, 128 + n for a signal
  * @throws {CommandError} If the host does not start it
  */
@@ -75,18 +79,32 @@ export async function runProgram(
   program: Program,
   input: Channel | "inherit" | "null",
   output: Output | "inherit",
+  signal: AbortSignal,
 ): Promise<number> {
   const child = start(program, {
     stdin: typeof input === "string" ? input : "piped",
     stdout: output === "inherit" ? "inherit" : "piped",
   });
-  const pumps: Promise<void>[] = [];
-  if (typeof input !== "string") pumps.push(feed(child.stdin, input));
-  if (output !== "inherit") pumps.push(drain(child.stdout, output));
+  const fed = typeof input === "string" ? undefined : feed(child.stdin, input);
+  const drained = output === "inherit" ? undefined : drain(child.stdout, output);
+  const started = performance.now();
+  const interrupt = () => {
+    // The terminal has sent SIGINT to the programs that were there; this one came after it, perhaps.
+    if (performance.now() - started >= STARTING_MS) return;
+    try {
+      child.kill("SIGINT");
+    } catch {
+      // It did get it, and has ended.
+    }
+  };
+  signal.addEventListener("abort", interrupt);
   const { code } = await child.status;
+  signal.removeEventListener("abort", interrupt);
   // A stage that has ended ends the ones before it, even if it left bytes unread.
   if (typeof input !== "string") input.cancel();
-  await Promise.all(pumps);
+  await fed;
+  const failure = await drained;
+  if (failure !== undefined) throw failure;
   return code;
 }
 
@@ -121,14 +139,16 @@ async function feed(stdin: WritableStream<Uint8Array>, input: Channel): Promise<
   }
 }
 
-async function drain(stdout: ReadableStream<Uint8Array>, output: Output): Promise<void> {
+/** Gives what kept the output from taking all, which is told when the program has ended. */
+async function drain(stdout: ReadableStream<Uint8Array>, output: Output): Promise<unknown> {
   try {
     for await (const chunk of stdout) await output.write(chunk);
   } catch (error) {
     // Leaving the loop has closed the pipe, and SIGPIPE ends the program. A reader that is gone
     // is no failure.
-    if (!output.gone.aborted) throw error;
+    if (!output.gone.aborted) return error;
   }
+  return undefined;
 }
 
 async function stat(path: string): Promise<Deno.FileInfo | undefined> {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Verb } from "../verb.ts";
+import type { PersonTerminal, Verb } from "../verb.ts";
 import type { Output } from "./channel.ts";
 import { Variables } from "./variables.ts";
 
@@ -22,6 +22,8 @@ export interface SessionOptions {
   note(text: string): void;
   /** A person types the lines: the shell goes on after an error, programs read the terminal. */
   readonly interactive: boolean;
+  /** The terminal that a person types them at, for a guest's console. */
+  readonly terminal?: PersonTerminal;
   /** The lines of the past, the oldest first. */
   readonly history?: readonly string[];
 }
@@ -32,6 +34,7 @@ export class Session {
   readonly output: Output;
   readonly note: (text: string) => void;
   readonly interactive: boolean;
+  readonly terminal: PersonTerminal | undefined;
   readonly history: readonly string[];
   readonly variables = new Variables();
   /** The exit status of the line before, `$?`. */
@@ -45,6 +48,7 @@ export class Session {
     this.output = options.output;
     this.note = (text) => options.note(text);
     this.interactive = options.interactive;
+    this.terminal = options.terminal;
     this.history = options.history ?? [];
   }
 

@@ -88,7 +88,7 @@ export async function openFiles(
           truncate: !append,
         });
         await open.stdout?.close();
-        open.stdout = new FileOutput(file);
+        open.stdout = new FileOutput(file, path);
       }
     } catch (error) {
       await open.stdin?.cancel();

@@ -18,7 +18,7 @@ export const verb: Verb = {
   group: "build",
   flags: {
     unpack: { value: ["yes", "no"], metavar: "yes|no", help: "Unpack it on the host (yes)" },
-    entry: { value: ENTRIES, metavar: "MODE", help: `Where it starts: ${ENTRIES.join(", ")}` },
+    entry: { value: ENTRIES, metavar: "WHICH", help: "Entry point: linux or pvh (by the image)" },
   },
   arguments: [{ name: "PATH", value: "path", help: "The kernel's image" }],
   inline: { value: "word", flags: ["unpack", "entry"] },

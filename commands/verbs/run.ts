@@ -3,8 +3,7 @@
  *
  * @module
  */
-import { DocumentError } from "../../ffi/errors.ts";
-import { VcpuThread } from "../../vmm/cpu/thread.ts";
+import { DocumentError, UsageError } from "../../ffi/errors.ts";
 import { parseDocument, type VmDocument } from "../../vmm/document.ts";
 import { applyBuildFlags, bootsFromWords, buildFlags } from "../build_flags.ts";
 import { documents } from "../documents.ts";
@@ -49,7 +48,6 @@ export const verb: Verb = {
     { line: "hvsh create | hvsh kernel bzImage | hvsh run -d -n web", needs: "kvm" },
   ],
   async run(words, context) {
-    if (!words.detach) VcpuThread.prepare(1); // it starts while the document is read
     const { document, stdinFree } = await documentOf(words, context);
     const options = {
       paused: words.paused === true,
@@ -73,7 +71,12 @@ async function documentOf(
     cwd: context.cwd,
     readStdin: async () => {
       usedStdin = true;
-      return await new Response(Deno.stdin.readable).bytes();
+      if (context.bytes === undefined) {
+        throw new UsageError("There is no image on stdin", {
+          hint: "cat IMAGE | hvsh run --flat -",
+        });
+      }
+      return await new Response(ReadableStream.from(context.bytes)).bytes();
     },
   };
   if (bootsFromWords(words)) {

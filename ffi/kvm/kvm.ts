@@ -7,7 +7,7 @@
 import { Errno } from "../errno.ts";
 import { HostError } from "../errors.ts";
 import { closeFile, openFile, OpenFlag } from "../files.ts";
-import { check, libc } from "../libc.ts";
+import { check, errno, libc } from "../libc.ts";
 import { Mapping } from "../mapping.ts";
 import { Ioctl } from "./ioctl.ts";
 import {
@@ -33,12 +33,12 @@ type Request = keyof typeof Ioctl;
 
 /** An ioctl whose argument is a number. */
 function call(fd: number, request: Request, argument: number | bigint = 0): number {
-  return check(libc().ioctl(fd, Ioctl[request], BigInt(argument)), `KVM_${request}`);
+  return check(libc.ioctl(fd, Ioctl[request], BigInt(argument)), `KVM_${request}`);
 }
 
 /** An ioctl whose argument is a struct. */
 function callWith(fd: number, request: Request, argument: Uint8Array<ArrayBuffer>): number {
-  return check(libc().ioctl_pointer(fd, Ioctl[request], argument), `KVM_${request}`);
+  return check(libc.ioctl_pointer(fd, Ioctl[request], argument), `KVM_${request}`);
 }
 
 /** One leaf of CPUID. */
@@ -119,11 +119,11 @@ export class Kvm implements Disposable {
   msrIndices(): number[] {
     const words = new Uint32Array(1);
     // With no room it fails with E2BIG and says how many there are.
-    libc().ioctl_pointer(this.fd, Ioctl.GET_MSR_INDEX_LIST, words);
+    libc.ioctl_pointer(this.fd, Ioctl.GET_MSR_INDEX_LIST, words);
     const list = new Uint32Array(1 + words[0]!);
     list[0] = words[0]!;
     check(
-      libc().ioctl_pointer(this.fd, Ioctl.GET_MSR_INDEX_LIST, list),
+      libc.ioctl_pointer(this.fd, Ioctl.GET_MSR_INDEX_LIST, list),
       "KVM_GET_MSR_INDEX_LIST",
     );
     return Array.from(list.subarray(1));
@@ -131,7 +131,13 @@ export class Kvm implements Disposable {
 
   /** Makes a VM. Its descriptors serve this process only. */
   createVm(): Vm {
-    return new Vm(call(this.fd, "CREATE_VM"), this.vcpuMmapSize);
+    for (;;) {
+      const fd = libc.ioctl(this.fd, Ioctl.CREATE_VM, 0n);
+      if (fd >= 0) return new Vm(fd, this.vcpuMmapSize);
+      const code = errno();
+      // It takes mmu notifiers, and gives up on that when any signal comes.
+      if (code !== Errno.EINTR) throw new HostError("KVM_CREATE_VM", code, { path: PATH });
+    }
   }
 
   [Symbol.dispose](): void {

@@ -3,9 +3,6 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { cacheDirectory } from "../setup/guests.ts";
 
-/** How many generations of one kind stay: two versions of a project are switched between. */
-const KEPT = 2;
-
 /** @returns `$XDG_CACHE_HOME/hvsh/emulated-host`, made if it is not there */
 export async function emulatedHostDirectory(): Promise<string> {
   const folder = join(cacheDirectory(), "emulated-host");
@@ -45,12 +42,14 @@ export function fingerprint(path: string): unknown {
  * @param key what it is made from
  * @param build makes it: gets the path and an empty folder to work in, and must leave the path
  * only when it is whole
+ * @param options.kept how many generations stay: by default two, to switch between
  * @returns the path
  */
 export async function cached(
   kind: string,
   key: string,
   build: (path: string, work: string) => Promise<void>,
+  { kept = 2 }: { kept?: number } = {},
 ): Promise<string> {
   const folder = await emulatedHostDirectory();
   const path = join(folder, `${kind}-${key}`);
@@ -60,7 +59,7 @@ export async function cached(
   if (await touch(path)) return path;
   await using work = await RunFolder.make();
   await build(path, work.path);
-  await prune(folder, kind);
+  await prune(folder, kind, kept);
   return path;
 }
 
@@ -76,7 +75,7 @@ async function touch(path: string): Promise<boolean> {
 }
 
 /** A machine that runs from what is removed here has its files open, and goes on. */
-async function prune(folder: string, kind: string): Promise<void> {
+async function prune(folder: string, kind: string, kept: number): Promise<void> {
   const things = [];
   for await (const { name } of Deno.readDir(folder)) {
     if (!name.startsWith(`${kind}-`)) continue;
@@ -84,7 +83,7 @@ async function prune(folder: string, kind: string): Promise<void> {
     things.push({ path, used: (await Deno.stat(path)).mtime?.getTime() ?? 0 });
   }
   things.sort((a, b) => b.used - a.used);
-  for (const { path } of things.slice(KEPT)) await Deno.remove(path, { recursive: true });
+  for (const { path } of things.slice(kept)) await Deno.remove(path, { recursive: true });
 }
 
 /** A folder for one run, gone with it. */

@@ -23,8 +23,8 @@ real. Its stdin, stdout, stderr and exit status are this command's own.
   --timeout SECONDS  end with 124 if COMMAND takes longer (600; 0 for no limit)
   --help             print this
 
-Variables: HVSH_* and NO_COLOR are passed on. HVSH_EMULATED_MEM=MiB sets the memory of the
-machine (2048). Exit status 125: the machine failed, not COMMAND.`;
+Variables: HVSH_* and NO_COLOR are passed on, HVSH_EMULATED_HOST is 1 inside.
+HVSH_EMULATED_MEM=MiB sets the memory of the machine (2048). Exit status 125: the machine failed, not COMMAND.`;
 
 /**
  * Reads the command line. Options end where COMMAND begins.

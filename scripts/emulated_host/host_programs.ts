@@ -11,6 +11,9 @@ const MOUNT = "/opt/host";
 /** What the busybox inside has not, for pipelines in tests. Left out where the host has none. */
 const OPTIONAL = ["jq", "zstd", "xz"];
 
+/** What npm packages with native parts load besides what deno itself does. */
+const LIBRARIES = ["libstdc++.so.6"];
+
 /**
  * Finds the programs.
  *
@@ -37,13 +40,12 @@ export async function layOut(
 ): Promise<{ contents: DiskContent[]; links: CpioEntry[] }> {
   const contents = [...programs].map(([name, source]) => ({ path: `bin/${name}`, source }));
   const links = new Map<string, CpioEntry>();
-  for (const program of programs.values()) {
-    for (const library of await libraries(program)) {
-      const path = library.slice(1);
-      for (const folder of parents(path)) links.set(folder, { path: folder, type: "directory" });
-      links.set(path, { path, type: "symlink", target: `${MOUNT}/${path}` });
-      contents.push({ path, source: await Deno.realPath(library) });
-    }
+  const loaded = await Promise.all([sharedLibraries(), ...[...programs.values()].map(libraries)]);
+  for (const library of new Set(loaded.flat())) {
+    const path = library.slice(1);
+    for (const folder of parents(path)) links.set(folder, { path: folder, type: "directory" });
+    links.set(path, { path, type: "symlink", target: `${MOUNT}/${path}` });
+    contents.push({ path, source: await Deno.realPath(library) });
   }
   return { contents, links: [...links.values()] };
 }
@@ -52,6 +54,16 @@ async function libraries(program: string): Promise<string[]> {
   // A static program has none, and ldd fails on it.
   const text = await run("ldd", [program]).catch(() => "");
   return [...text.matchAll(/(?:=> |^\s+)(\/\S+)/gm)].map((match) => match[1] as string);
+}
+
+/** What the loader's cache knows of LIBRARIES. */
+async function sharedLibraries(): Promise<string[]> {
+  const text = await run(findProgram("ldconfig") ?? "ldconfig", ["-p"]).catch(() => "");
+  return LIBRARIES.flatMap((name) => {
+    const line = text.split("\n").find((line) => line.trim().startsWith(`${name} `));
+    const path = line?.split(" => ")[1];
+    return path === undefined ? [] : [path];
+  });
 }
 
 /** The folders above a path, outermost first. */

@@ -1,13 +1,13 @@
 #!/bin/busybox sh
 # The init of the emulated host. Up to READY it runs once, when the snapshot is built; each call
-# goes on from there. The host process talks through four virtio-serial ports: 1 control,
-# 2 stdin, 3 stdout, 4 stderr. Disks: vda host programs, vdb npm packages and guests, vdc the
-# project as a tar, vdd room for the tar of what goes back.
+# goes on from there. The process outside talks through four virtio-serial ports: 1 control,
+# 2 stdin, 3 stdout, 4 stderr. Disks: vda programs of the host, vdb npm packages and guests, vdc
+# the project, vdd the call's instructions and then the tar of what goes back.
 b=/bin/busybox
 $b mount -t devtmpfs dev /dev
 $b mount -t proc proc /proc
 $b mount -t sysfs sys /sys
-for module in $($b cat /modules/order); do $b insmod "/modules/$module.ko"; done
+for module in $($b cat /modules/order); do $b insmod "/modules/$module"; done
 $b --install -s /bin 2>/dev/null
 export PATH=/opt/host/bin:/bin HOME=/root
 mkdir -p /dev/pts /dev/shm
@@ -23,11 +23,16 @@ ip link set lo up
 mount -t ext4 -o ro /dev/vda /opt/host
 
 # The command sees pipes: a port can be opened only once, and is neither a file nor a pipe.
-mkfifo /run/stdin /run/stdout /run/stderr
+mkfifo /run/stdin /run/stdout /run/stderr /run/start
 cat < /dev/vport0p2 > /run/stdin &
 cat < /run/stdout > /dev/vport0p3 &
 cat < /run/stderr > /dev/vport0p4 &
 exec 3<> /dev/vport0p1 4< /run/stdin 8> /run/stdout 9> /run/stderr
+
+# The command's session, ready to go. A shell runs a script line by line as it reads it, and the
+# instructions end with exec, so that what comes behind them on the disk is never read.
+setsid sh -c 'read -r go < /run/start; . /dev/vdd' <&4 >&8 2>&9 3>&- 4>&- 8>&- 9>&- &
+session=$!
 
 # Brings deno's pages into the page cache, where the snapshot keeps them.
 cd /tmp
@@ -37,18 +42,17 @@ rm -rf /root/.cache warm_test.ts warm.log
 cd /
 
 echo READY >&3
-read -r blocks now <&3
-date -s "@$now" > /dev/null
-mount -t ext4 -o ro /dev/vdb /opt/material
-dd if=/dev/vdc bs=65536 count="$blocks" 2> /dev/null | tar xf - -C /
-setsid sh /run/emulated-host/command <&4 >&8 2>&9 3>&- 4>&- 8>&- 9>&-
+read -r mark <&3
+echo go > /run/start
+wait $session
 status=$?
 # Behind everything that the command wrote, through the same pipes: a process that it left
 # running may keep them open for ever, so their end says nothing.
-cat /run/emulated-host/mark >&8
-cat /run/emulated-host/mark >&9
-if [ -s /run/emulated-host/out ]; then
-  tar cf /dev/vdd -C / -T /run/emulated-host/out || status="$status unpacked"
-fi
-echo "EXIT $status" >&3
+printf %s "$mark" >&8
+printf %s "$mark" >&9
+echo "$status" >&3
+# Then what is to go back is asked for, if anything is.
+read -r pack <&3
+eval "$pack"
+echo $? >&3
 while :; do sleep 1000; done

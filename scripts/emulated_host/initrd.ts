@@ -1,25 +1,14 @@
 /** The emulated host's root: busybox, the modules that make /dev/kvm, and its init. */
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { cpio, type CpioEntry } from "../setup/cpio.ts";
 import { guestPath } from "../setup/guests.ts";
 import { Failure } from "./failure.ts";
 
-/** In the order of loading: one that needs another comes after it. */
-const MODULES = [
-  "virtio_ring",
-  "virtio",
-  "virtio_pci_modern_dev",
-  "virtio_pci_legacy_dev",
-  "virtio_pci",
-  "virtio_blk",
-  "virtio_console",
-  "irqbypass",
-  "kvm",
-  "kvm-amd",
-];
+/** What makes the disks, the ports and /dev/kvm; what they need in turn comes from modules.dep. */
+const MODULES = ["virtio_pci", "virtio_blk", "virtio_console", "kvm-amd"];
 
 const FOLDERS = ["dev", "proc", "sys", "tmp", "run", "root", "bin", "etc", "modules", "opt"]
-  .concat("opt/host", "opt/material", "usr", "lib", "lib/modules");
+  .concat("opt/host", "opt/material", "opt/project", "usr", "lib", "lib/modules");
 
 const LINKS = { sbin: "bin", "usr/bin": "../bin", "usr/sbin": "../bin", "bin/sh": "busybox" };
 
@@ -27,7 +16,6 @@ const FILES = {
   "etc/passwd": "root:x:0:0:root:/root:/bin/sh\n",
   "etc/group": "root:x:0:\n",
   "etc/hosts": "127.0.0.1 localhost\n::1 localhost\n",
-  "modules/order": MODULES.join("\n") + "\n",
 };
 
 /**
@@ -51,25 +39,46 @@ export async function initrd(links: CpioEntry[]): Promise<Uint8Array> {
   }
   const busybox = await Deno.readFile(guestPath("busybox"));
   entries.push({ path: "bin/busybox", type: "file", data: busybox, mode: 0o755 });
-  const files = await moduleFiles(guestPath("modules"));
-  for (const name of MODULES) {
-    const file = files.get(`${name}.ko`);
-    if (file === undefined) throw new Failure(`The kernel has no module ${name}.ko`);
-    const data = unsigned(await Deno.readFile(file));
-    entries.push({ path: `modules/${name}.ko`, type: "file", data });
+  const modules = loadOrder(await Deno.readTextFile(join(guestPath("modules"), "modules.dep")));
+  for (const module of modules) {
+    const data = unsigned(await Deno.readFile(join(guestPath("modules"), module)));
+    entries.push({ path: `modules/${basename(module)}`, type: "file", data });
   }
+  const order = modules.map((module) => basename(module) + "\n").join("");
+  entries.push({ path: "modules/order", type: "file", data: text(order) });
   const init = await Deno.readFile(new URL("./init.sh", import.meta.url));
   entries.push({ path: "init", type: "file", data: init, mode: 0o755 });
   return cpio(entries);
 }
 
-async function moduleFiles(folder: string, files = new Map<string, string>()) {
-  for await (const entry of Deno.readDir(folder)) {
-    const path = join(folder, entry.name);
-    if (entry.isDirectory) await moduleFiles(path, files);
-    else files.set(entry.name, path);
+/**
+ * Puts modules behind those that they need.
+ *
+ * @param dependencies the text of modules.dep: lines `PATH: PATH…`, each path once before a colon
+ * @param wanted names of modules
+ * @returns paths, in the order of loading
+ * @throws {Failure} if the kernel has no such module
+ */
+export function loadOrder(dependencies: string, wanted: string[] = MODULES): string[] {
+  const needs = new Map<string, string[]>();
+  for (const line of dependencies.split("\n")) {
+    const [path, rest] = line.split(":");
+    if (path && rest !== undefined) needs.set(path, rest.split(" ").filter(Boolean));
   }
-  return files;
+  const order = new Set<string>();
+  const visiting = new Set<string>();
+  const visit = (path: string) => {
+    if (visiting.has(path)) return; // done, or a loop in a file that should have none
+    visiting.add(path);
+    for (const need of needs.get(path) ?? []) visit(need);
+    order.add(path);
+  };
+  for (const name of wanted) {
+    const path = [...needs.keys()].find((path) => basename(path) === `${name}.ko`);
+    if (path === undefined) throw new Failure(`The guest kernel has no module ${name}.ko`);
+    visit(path);
+  }
+  return [...order];
 }
 
 const SIGNATURE_END = "~Module signature appended~\n";

@@ -4,13 +4,14 @@ import { run } from "../setup/apt.ts";
 import { hasGuest } from "../setup/guests.ts";
 import { RunFolder } from "./cache.ts";
 import type { Call } from "./call.ts";
-import { DISK_BYTES } from "./disk_image.ts";
 import { Failure } from "./failure.ts";
+import { packLine, writeInstructions } from "./instructions.ts";
 import { lines } from "./lines.ts";
 import { Machine } from "./machine.ts";
 import { copyToMark } from "./marked_stream.ts";
 import { materialDisk } from "./material.ts";
-import { packProject, projectFiles, TAR_BLOCK } from "./project.ts";
+import { projectDisk } from "./project_disk.ts";
+import { projectFiles } from "./project_files.ts";
 import { snapshot } from "./snapshot.ts";
 import { transpile } from "./transpile.ts";
 
@@ -34,34 +35,30 @@ export async function runInside(
   if (missing.length > 0) throw new Failure("The guest kernel is missing; run: deno task setup");
   const memoryMiB = memorySize();
   await using work = await RunFolder.make();
-  const mark = `\0${crypto.randomUUID()}\0`;
+  const instructions = join(work.path, "instructions");
   const bring = async () => {
     const sources = await projectFiles(project);
     await transpile(project, sources, work.path);
-    return await Promise.all([
-      materialDisk(project),
-      packProject(project, sources, call, cwd, mark, work.path),
-    ]);
+    return await Promise.all([materialDisk(project), projectDisk(project, sources)]);
   };
-  const [snap, [material, tar]] = await Promise.race([
-    Promise.all([snapshot(memoryMiB), bring()]),
+  const [snap, [material, files]] = await Promise.race([
+    Promise.all([
+      snapshot(memoryMiB),
+      bring(),
+      writeInstructions(instructions, project, call, cwd),
+    ]),
     interrupted,
   ]);
-  const blocks = Math.ceil((await Deno.stat(tar)).size / TAR_BLOCK);
-  if (blocks * TAR_BLOCK > DISK_BYTES) throw new Failure("The project is larger than 4 GiB");
-  const out = join(work.path, "out.tar");
-  await Deno.writeFile(out, new Uint8Array());
-  for (const disk of [tar, out]) await Deno.truncate(disk, DISK_BYTES);
   await using machine = await Machine.start({
     folder: work.path,
     ram: snap.ram,
     shareRam: false,
     memoryMiB,
     disks: [
-      { file: snap.hostDisk, writable: false },
-      { file: material, writable: false },
-      { file: tar, writable: false },
-      { file: out, writable: true },
+      { file: snap.hostDisk, access: "read-only" },
+      { file: material, access: "read-only" },
+      { file: files, access: "throwaway" },
+      { file: instructions, access: "writable" },
     ],
   });
   const limit = deadline(call.timeoutSeconds);
@@ -69,12 +66,13 @@ export async function runInside(
     const talk = (async () => {
       await machine.qmp.open();
       await machine.qmp.load(snap.state);
-      return await converse(machine, blocks, new TextEncoder().encode(mark));
+      return await converse(machine, call.out);
     })();
-    const ended = await Promise.race([talk, limit.passed, interrupted]);
-    if (ended.endsWith(" unpacked")) throw new Failure("A folder to copy back could not be packed");
-    for (const folder of call.out) await copyBack(out, folder);
-    return Number.parseInt(ended);
+    const status = await Promise.race([talk, limit.passed, interrupted]);
+    for (const folder of call.out) await copyBack(instructions, folder);
+    // 128 + SIGKILL: worth a word if it was the kernel's doing.
+    if (status === 137) await writeAll(Deno.stderr, await memoryNote(machine, memoryMiB));
+    return status;
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
     throw new Failure(await machine.lastWords(error.message), error.exitStatus);
@@ -83,31 +81,38 @@ export async function runInside(
   }
 }
 
-/** Lets the command go, passes its streams on, and gives what init.sh said at the end. */
-async function converse(machine: Machine, blocks: number, mark: Uint8Array): Promise<string> {
+/** Lets the command go, passes its streams on, and gives its status when all is said. */
+async function converse(machine: Machine, out: string[]): Promise<number> {
   const { control, stdin, stdout, stderr } = machine.ports;
-  await control.write(new TextEncoder().encode(`${blocks} ${Math.floor(Date.now() / 1000)}\n`));
+  const bytes = (text: string) => new TextEncoder().encode(text);
+  // It begins with a byte that hardly any output holds, so that nothing is kept waiting.
+  const mark = `\x1f${crypto.randomUUID()}`;
+  const answers = lines(control.readable);
+  await writeAll(control, bytes(`${mark}\n`));
   void feed(stdin);
-  const [outEnded, errEnded, { value }] = await Promise.all([
-    copyToMark(stdout.readable, mark, (bytes) => writeAll(Deno.stdout, bytes)),
-    copyToMark(stderr.readable, mark, (bytes) => writeAll(Deno.stderr, bytes)),
-    lines(control.readable).next(),
+  const [outEnded, errEnded, { value: status }] = await Promise.all([
+    copyToMark(stdout.readable, bytes(mark), (piece) => writeAll(Deno.stdout, piece)),
+    copyToMark(stderr.readable, bytes(mark), (piece) => writeAll(Deno.stderr, piece)),
+    answers.next(),
   ]);
-  const status = /^EXIT (.*)/.exec(value ?? "")?.[1];
   if (!outEnded || !errEnded || status === undefined) {
     throw new Failure("The emulated host ended before the command did");
   }
-  return status;
+  if (out.length > 0) {
+    await writeAll(control, bytes(packLine(out)));
+    const { value: packed } = await answers.next();
+    if (packed !== "0") throw new Failure("What --out names could not be packed inside");
+  }
+  return Number(status);
 }
 
 /** Half a close is an end of file that QEMU reads in its place, behind all the data. */
 async function feed(stdin: Deno.UnixConn): Promise<void> {
-  try {
+  const copied = (async () => {
     for await (const chunk of Deno.stdin.readable) await writeAll(stdin, chunk);
-    await stdin.closeWrite();
-  } catch {
-    return; // the command ended without reading to the end
-  }
+  })();
+  await copied.catch(() => {}); // there is no stdin, or the machine ended before it was read
+  await stdin.closeWrite().catch(() => {});
 }
 
 async function writeAll(
@@ -129,6 +134,13 @@ function deadline(seconds: number): { passed: Promise<never>; clear(): void } {
   const late = () => reject(new Failure(`The command took longer than ${seconds} s`, 124));
   const timer = setTimeout(late, seconds * 1000);
   return { passed: promise, clear: () => clearTimeout(timer) };
+}
+
+async function memoryNote(machine: Machine, memoryMiB: number): Promise<Uint8Array> {
+  const lines = await machine.outOfMemory();
+  if (lines.length === 0) return new Uint8Array();
+  const text = ["emulated-host: Its memory ran out", ...lines].join("\n  ");
+  return new TextEncoder().encode(`${text}\n  more: HVSH_EMULATED_MEM=${memoryMiB * 2}\n`);
 }
 
 function memorySize(): number {

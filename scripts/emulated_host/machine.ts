@@ -6,6 +6,15 @@ import { Qmp } from "./qmp.ts";
 /** The ports in the order of their numbers inside, /dev/vport0p1 and on. */
 const PORTS = ["control", "stdin", "stdout", "stderr"] as const;
 
+/** A raw disk image; what is written to a throwaway one is dropped. */
+export type Disk = { file: string; access: "read-only" | "throwaway" | "writable" };
+
+const DRIVE = {
+  "read-only": "readonly=on",
+  throwaway: "snapshot=on,cache=unsafe",
+  writable: "cache=unsafe",
+};
+
 /** What one machine is made of. Paths are absolute or relative to its folder. */
 export type MachineOptions = {
   /** The process's working directory from here on: paths of Unix sockets have 107 bytes. */
@@ -16,10 +25,13 @@ export type MachineOptions = {
   shareRam: boolean;
   memoryMiB: number;
   /** Disks in the order vda, vdb… */
-  disks: { file: string; writable: boolean }[];
+  disks: Disk[];
   /** Starts a kernel, or waits for a snapshot without one. */
   kernel?: { image: string; initrd: string };
 };
+
+/** The kernel's console, in the machine's folder. */
+const KERNEL_LOG = "kernel.log";
 
 /**
  * Debian's QEMU and its own machine version, so that a snapshot fits its QEMU. EPYC is the model
@@ -27,8 +39,8 @@ export type MachineOptions = {
  */
 export const MACHINE = {
   args: "-accel tcg,thread=multi -cpu EPYC -smp 2 -M q35,memory-backend=ram -nodefaults " +
-    "-no-user-config -display none -no-reboot -qmp stdio -serial file:kernel.log " +
-    "-device virtio-serial-pci",
+    "-no-user-config -display none -no-reboot -qmp stdio " +
+    `-serial file:${KERNEL_LOG} -device virtio-serial-pci`,
   // norandmaps: with randomized addresses TCG's translations of one program are used by that
   // one process only, which made everything three to five times slower.
   commandLine: "console=ttyS0 quiet panic=-1 mitigations=off norandmaps",
@@ -75,6 +87,8 @@ export class Machine implements AsyncDisposable {
       stdin: "piped",
       stdout: "piped",
       stderr: "piped",
+      // In a session of its own ^C does not reach it: this process ends it, and knows why.
+      detached: true,
     }).spawn();
     const errors = new Response(process.stderr).text();
     try {
@@ -109,7 +123,13 @@ export class Machine implements AsyncDisposable {
   async lastWords(what: string): Promise<string> {
     this.kill();
     await this.#process.status;
-    return report(what, await this.#errors, await Deno.readTextFile("kernel.log").catch(() => ""));
+    return report(what, await this.#errors, await Deno.readTextFile(KERNEL_LOG).catch(() => ""));
+  }
+
+  /** @returns the lines in which the kernel inside tells that it ended a process for its memory */
+  async outOfMemory(): Promise<string[]> {
+    const log = await Deno.readTextFile(KERNEL_LOG);
+    return log.split(/\r?\n/).filter((line) => line.includes("Out of memory"));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -121,10 +141,14 @@ export class Machine implements AsyncDisposable {
 /** What QEMU says about EPYC at each start. */
 const USUAL = /^$|warning: TCG doesn't support requested feature/;
 
+/** The line that says why, which a kernel's call trace then pushes up. */
+const WHY = /Kernel panic|BUG:|Oops:|Out of memory/;
+
 function report(what: string, ...logs: string[]): string {
-  const last = logs.flatMap((log) =>
-    log.split(/\r?\n/).filter((line) => !USUAL.test(line)).slice(-8)
-  );
+  const last = logs.flatMap((log) => {
+    const lines = log.split(/\r?\n/).filter((line) => !USUAL.test(line));
+    return lines.filter((line, n) => WHY.test(line) || n >= lines.length - 4);
+  });
   return [what, ...last].join("\n  ");
 }
 
@@ -138,11 +162,10 @@ function qemuArguments({ memoryMiB, ram, shareRam, disks, kernel }: MachineOptio
       ...["-chardev", `socket,id=${port},path=${port}`],
       ...["-device", `virtserialport,chardev=${port},nr=${n + 1}`],
     ]),
-    ...disks.flatMap(({ file, writable }) => [
+    ...disks.flatMap(({ file, access }) => [
       "-drive",
       // A comma in a value of QEMU's is doubled.
-      `file=${file.replaceAll(",", ",,")},if=virtio,format=raw,` +
-      (writable ? "cache=unsafe" : "readonly=on"),
+      `file=${file.replaceAll(",", ",,")},if=virtio,format=raw,${DRIVE[access]}`,
     ]),
     ...(kernel
       ? ["-kernel", kernel.image, "-initrd", kernel.initrd, "-append", MACHINE.commandLine]

@@ -5,7 +5,8 @@ import { cpio } from "./cpio.ts";
  * The guest's init. `hvsh.do=` on the kernel's command line chooses how it goes on.
  *
  * A shell gets a session of its own with the console as its controlling terminal (setsid,
- * cttyhack), so that ^C works. `reboot -f` and `poweroff -f` go straight to reboot(2).
+ * cttyhack), so that ^C works, and its end turns the guest off: an init that ends is a kernel
+ * panic. `reboot -f` and `poweroff -f` go straight to reboot(2).
  */
 const INIT = `#!/bin/busybox sh
 b=/bin/busybox
@@ -29,7 +30,8 @@ $b mkdir -p /tmp /root
 $b --install -s /bin
 export HOME=/root PATH=/bin TERM="\${TERM:-linux}"
 cd /root
-exec setsid cttyhack sh
+setsid cttyhack sh
+poweroff -f
 `;
 
 /**

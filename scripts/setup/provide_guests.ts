@@ -6,7 +6,7 @@ import { cacheDirectory, type GuestName, GUESTS, guestsDirectory } from "./guest
 import { initramfs } from "./initramfs.ts";
 
 /** Raise it when what is made from the packages changes: older folders are then made again. */
-const RECIPE = 1;
+const RECIPE = 2;
 
 const KERNEL = "linux-image-cloud-amd64";
 
@@ -113,6 +113,8 @@ async function takeKernel(tree: string, guests: string): Promise<void> {
   });
   const modules = versions[0];
   if (modules === undefined) throw new SetupError("The kernel's package holds no lib/modules");
+  // Newer Debians compress them, which insmod and depmod of busybox need not know.
+  await run("find", [modules, "-name", "*.ko.xz", "-exec", "xz", "--decompress", "{}", "+"]);
   // modprobe needs modules.dep, which a package's installation would have made.
   const prefix = modules.slice(0, modules.lastIndexOf("/lib/modules/"));
   await run(join(guests, "busybox"), ["depmod", "-b", prefix, basename(modules)]);

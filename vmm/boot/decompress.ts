@@ -58,7 +58,7 @@ export async function decompress(
   if (size !== undefined && size > limit) {
     throw new ImageError(`${where} says that it expands to ${size} bytes, more than ${limit}`);
   }
-  const output = await decode(bytes, options);
+  const output = await decode(bytes, { ...options, limit: size ?? limit });
   if (size !== undefined && output.length !== size) {
     throw new ImageError(`${where} expands to ${output.length} bytes, not to ${size} as it says`, {
       hint: "the file is damaged or cut off",

@@ -105,17 +105,26 @@ function realMode(image: Image, base: number, entry: number): StartState {
   return { mode: "real", cs: segment, ds: segment, ip: entry - segment * 16 };
 }
 
-/** Finds pages in RAM that nothing in `used` touches: low ones, or those behind an image. */
+/**
+ * Finds pages in RAM that nothing in `used` touches: where other loaders have their tables, else as
+ * high as possible, since programs like to use what is behind them.
+ */
 function findRoom(
   memory: GuestMemory,
   image: Image,
   used: readonly Range[],
   size: number,
 ): number {
-  const candidates = [Address.LOADER, ...used.map(({ to }) => pageUp(to))].sort((a, b) => a - b);
+  const below = (end: number) => Math.floor((end - size) / PAGE) * PAGE;
+  const candidates = [
+    Address.LOADER,
+    below(Math.min(ramEnd(memory, 0), Address.EBDA)),
+    below(Math.min(ramEnd(memory, Address.HIGH), Address.LOW_RAM_END)),
+    ...used.map(({ to }) => pageUp(to)),
+  ];
   const found = candidates.find((from) => {
     const to = from + size;
-    return to <= ramEnd(memory, from) && to <= Address.LOW_RAM_END &&
+    return from >= 0 && to <= ramEnd(memory, from) && to <= Address.LOW_RAM_END &&
       (to <= Address.EBDA || from >= Address.HIGH) &&
       used.every((range) => to <= range.from || from >= range.to);
   });

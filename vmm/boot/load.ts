@@ -1,6 +1,5 @@
 /**
- * Puts what a document boots into guest memory. Loaders are imported when they are used: a boot
- * sector is up before the code that unpacks kernels would be read.
+ * Puts what a document boots into guest memory.
  *
  * @module
  */

@@ -103,7 +103,8 @@ export function requireRam(
       );
     }
   }
-  if (end <= ramEnd(memory, address)) return;
+  const top = ramEnd(memory, address);
+  if (top > address && end <= top) return;
   throw memoryError(memory, image, `${what}, ${length} bytes at ${hex(address)},`, end);
 }
 

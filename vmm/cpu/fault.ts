@@ -10,6 +10,8 @@ import { RunOffset } from "../../ffi/kvm/structs.ts";
 
 const EMULATION_FAILURE_HAS_INSTRUCTION = 1n;
 const MAX_INSTRUCTION = 15;
+/** Where a CPU starts after a reset. */
+const RESET_IP = 0xfff0n;
 
 /** What a vCPU ran into; plain data. */
 export interface Fault {
@@ -47,7 +49,7 @@ export function captureFault(fd: number, cpu: number, run: ArrayBuffer, errno: n
   return {
     cpu,
     exit: errno === 0 ? exitName(reason) : "KVM_RUN",
-    detail: errno === 0 ? describe(view, reason) : errnoName(errno).text,
+    detail: errno === 0 ? describe(view, reason, regs.rip) : errnoName(errno).text,
     mode: cs.l ? 64 : cs.db ? 32 : 16,
     address: Number(cs.base + regs.rip),
     instruction: instructionBytes(view, reason),
@@ -65,7 +67,7 @@ export function captureFault(fd: number, cpu: number, run: ArrayBuffer, errno: n
   };
 }
 
-function describe(view: DataView, reason: number): string {
+function describe(view: DataView, reason: number, rip: bigint): string {
   const word = (offset: number) => view.getUint32(offset, true);
   const long = (offset: number) => `0x${view.getBigUint64(offset, true).toString(16)}`;
   switch (reason) {
@@ -82,7 +84,8 @@ function describe(view: DataView, reason: number): string {
         word(RunOffset["ex.error_code"])
       }`;
     case Exit.SHUTDOWN:
-      return "triple fault";
+      // SVM leaves nothing of the state behind a shutdown (APM vol. 2, 15.14.3).
+      return rip === RESET_IP ? "triple fault; KVM has reset the CPU" : "triple fault";
     default:
       return "not handled";
   }

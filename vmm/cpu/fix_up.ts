@@ -20,11 +20,11 @@ const FIX_UPS: ReadonlyMap<number, FixUp> = new Map<number, FixUp>([
   [0xcc, (registers, fd) => {
     registers.rip += 1n;
     const events = new kvm_vcpu_events();
-    if (libc().ioctl_pointer(fd, Ioctl.GET_VCPU_EVENTS, events.bytes()) < 0) return false;
+    if (libc.ioctl_pointer(fd, Ioctl.GET_VCPU_EVENTS, events.bytes()) < 0) return false;
     events.exception_injected = 1;
     events.exception_nr = BREAKPOINT_VECTOR;
     events.exception_has_error_code = 0;
-    return libc().ioctl_pointer(fd, Ioctl.SET_VCPU_EVENTS, events.bytes()) === 0;
+    return libc.ioctl_pointer(fd, Ioctl.SET_VCPU_EVENTS, events.bytes()) === 0;
   }],
   // FWAIT with no x87 exception pending does nothing.
   [0x9b, (registers) => {
@@ -46,7 +46,7 @@ export function fixUp(fd: number, run: ArrayBuffer): boolean {
   const handler = FIX_UPS.get(bytes[RunOffset["emulation_failure.insn_bytes"]]!);
   if (handler === undefined) return false;
   const registers = new kvm_regs();
-  if (libc().ioctl_pointer(fd, Ioctl.GET_REGS, registers.bytes()) < 0) return false;
+  if (libc.ioctl_pointer(fd, Ioctl.GET_REGS, registers.bytes()) < 0) return false;
   if (!handler(registers, fd)) return false;
-  return libc().ioctl_pointer(fd, Ioctl.SET_REGS, registers.bytes()) === 0;
+  return libc.ioctl_pointer(fd, Ioctl.SET_REGS, registers.bytes()) === 0;
 }

@@ -35,21 +35,30 @@ export interface VcpuPlace {
   readonly devices: DeviceSet;
   /** Whether HLT waits in the kernel for an interrupt, rather than being the end. */
   readonly irqchip: boolean;
+  /**
+   * Give the thread back at the first kick, or when nobody has read the output for too long: the
+   * loop runs on the thread that reads it.
+   */
+  readonly yields: boolean;
 }
+
+/** What {@linkcode runVcpu} gives when it has given its thread back before the VM stopped. */
+export const UNFINISHED = Symbol("unfinished");
 
 /**
  * Runs a vCPU until its VM stops.
  *
  * @param place What it runs on
- * @returns What it ran into, if that is why the VM stops; undefined otherwise
+ * @returns What it ran into, if that is why the VM stops; {@linkcode UNFINISHED} if it has not; else
+ *   undefined
  */
-export function runVcpu(place: VcpuPlace): Fault | undefined {
+export function runVcpu(place: VcpuPlace): Fault | typeof UNFINISHED | undefined {
   const { id, fd, arena, devices } = place;
   const { bus } = devices;
   const bytes = new Uint8Array(place.run);
   const halves = new Uint16Array(place.run);
   const words = new Uint32Array(place.run);
-  const { kvm_run } = libc();
+  const { kvm_run } = libc;
 
   arena.setVcpuState(id, VcpuState.RUNNING);
   for (;;) {
@@ -68,6 +77,7 @@ export function runVcpu(place: VcpuPlace): Fault | undefined {
       // EINTR: a kick, or immediate_exit after it; EAGAIN: a waiting AP took its SIPI.
       if (code === Errno.EINTR) {
         Atomics.store(bytes, RunOffset.immediate_exit, 0);
+        if (place.yields) return UNFINISHED;
         continue;
       }
       if (code === Errno.EAGAIN) continue;
@@ -125,7 +135,10 @@ export function runVcpu(place: VcpuPlace): Fault | undefined {
     }
 
     const full = devices.takeFullRing();
-    if (full !== undefined) waitForRoom(arena, id, full);
+    if (full !== undefined) {
+      if (place.yields) return UNFINISHED;
+      waitForRoom(arena, id, full);
+    }
   }
 }
 

@@ -30,6 +30,9 @@ export type VcpuReport =
   | { readonly kind: "ended"; readonly fault?: Fault }
   | { readonly kind: "failed"; readonly message: string; readonly hint?: string };
 
+/** `deno task build` gives the Worker a folder of its own. */
+const WORKER = import.meta.url.endsWith(".ts") ? "./worker.ts" : "../worker/worker.js";
+
 const pool: VcpuThread[] = [];
 
 /** A thread that runs one vCPU at a time. */
@@ -41,7 +44,7 @@ export class VcpuThread {
 
   private constructor() {
     this.#lease[0] = Lease.TAKEN;
-    this.#worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
+    this.#worker = new Worker(new URL(WORKER, import.meta.url), { type: "module" });
     this.#worker.onmessage = ({ data }: MessageEvent<VcpuReport>) => {
       if (data.kind !== "ready") this.#report?.(data);
     };

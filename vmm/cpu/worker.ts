@@ -55,11 +55,12 @@ async function runAssignment(assignment: VcpuAssignment): Promise<void> {
   const run = viewMemory(runAddress, runSize);
   try {
     arena.setThreadId(id, threadId());
-    const fault = runVcpu({ id, fd: vcpuFd, run, arena, devices, irqchip: plan.irqchip });
+    const { irqchip } = plan;
+    const fault = runVcpu({ id, fd: vcpuFd, run, arena, devices, irqchip, yields: false });
     // The views go first: the main thread unmaps as soon as it has the report.
     run.transfer(0);
     devices.close();
-    report({ kind: "ended", ...(fault === undefined ? {} : { fault }) });
+    report({ kind: "ended", ...(typeof fault === "object" ? { fault } : {}) });
   } finally {
     if (!run.detached) run.transfer(0);
     devices.close();

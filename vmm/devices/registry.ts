@@ -1,25 +1,31 @@
 /**
- * From a document's `type` to the code of a device. Each is loaded when a machine has it, so that a
- * small guest starts without the others.
+ * From a document's `type` to the code of a device. What every machine has is here at once; the
+ * others are loaded by the machines that have them.
  *
  * @module
  */
-import { fileURLToPath } from "node:url";
 import { DocumentError } from "../../ffi/errors.ts";
 import type { DeviceType } from "../device.ts";
 import { nearestWord } from "../nearest_word.ts";
+import { debugConsole } from "./debug_console.ts";
+import { debugExit } from "./debug_exit.ts";
+import { i8042 } from "./i8042.ts";
+import { powerManagement } from "./power_management.ts";
+import { pvpanic } from "./pvpanic.ts";
+import { rtc } from "./rtc.ts";
+import { serial } from "./serial.ts";
 
 /** The kinds of device that hvsh has, by their word in a document. */
-const LOADERS = new Map<string, () => Promise<DeviceType>>([
-  ["serial", async () => (await import("./serial.ts")).serial],
-  ["i8042", async () => (await import("./i8042.ts")).i8042],
-  ["rtc", async () => (await import("./rtc.ts")).rtc],
-  ["debug_exit", async () => (await import("./debug_exit.ts")).debugExit],
-  ["debug_console", async () => (await import("./debug_console.ts")).debugConsole],
+const LOADERS = new Map<string, () => DeviceType | Promise<DeviceType>>([
+  ["serial", () => serial],
+  ["i8042", () => i8042],
+  ["rtc", () => rtc],
+  ["debug_exit", () => debugExit],
+  ["debug_console", () => debugConsole],
+  ["pm", () => powerManagement],
+  ["pvpanic", () => pvpanic],
   ["test_device", async () => (await import("./test_device.ts")).testDevice],
-  ["pm", async () => (await import("./power_management.ts")).powerManagement],
   ["fw_cfg", async () => (await import("./fw_cfg.ts")).fwCfg],
-  ["pvpanic", async () => (await import("./pvpanic.ts")).pvpanic],
 ]);
 
 /** The words that {@linkcode loadDeviceType} knows. */
@@ -46,7 +52,7 @@ export async function loadDeviceType(type: string, module?: string): Promise<Dev
 }
 
 async function loadModule(url: string): Promise<DeviceType> {
-  const file = url.startsWith("file:") ? fileURLToPath(url) : url;
+  const file = url.startsWith("file:") ? decodeURIComponent(new URL(url).pathname) : url;
   let loaded: { default?: unknown };
   try {
     loaded = await import(url);

@@ -1,0 +1,82 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { Completer } from "./completer.ts";
+import { FakeShell } from "./fake_session.ts";
+
+function completer(): Completer {
+  return new Completer(new FakeShell().session, () => Promise.resolve(["web", "west"]));
+}
+
+/** The words that the end of a line may become. */
+async function candidates(text: string): Promise<readonly string[]> {
+  return (await completer().complete(text)).candidates;
+}
+
+Deno.test("a command's word completes to verbs and the shell's own words", async () => {
+  assert.deepEqual(await candidates("co"), ["count "]);
+  assert.deepEqual(await candidates("count 1 | dou"), ["double "]);
+  assert.deepEqual(await candidates("a=1 count 1 && f"), ["first ", "fail ", "flood "]);
+  assert.deepEqual(await candidates("exi"), ["exit "]);
+  assert.ok((await candidates("")).length > 8);
+});
+
+Deno.test("programs of PATH complete behind ^, and where no verb fits", async () => {
+  assert.ok((await candidates("^ca")).includes("^cat "));
+  assert.ok((await candidates("prin")).includes("printf "));
+  assert.ok(!(await candidates("s")).includes("sed "));
+});
+
+Deno.test("a verb's flags and their values complete", async () => {
+  assert.deepEqual(await candidates("count --"), ["--mode ", "--quiet ", "--help "]);
+  assert.deepEqual(await candidates("count --quiet -"), ["--mode ", "--help "]);
+  assert.deepEqual(await candidates("count --mode "), ["real ", "long "]);
+  assert.deepEqual(await candidates("count -m l"), ["long "]);
+  assert.deepEqual(await candidates("count --mode=r"), ["--mode=real "]);
+  assert.deepEqual(await candidates("hvsh count --mo"), ["--mode "]);
+  assert.deepEqual(await candidates("linger we"), ["web ", "west "]);
+});
+
+Deno.test("paths complete, with blanks and quotes escaped as the word is quoted", async () => {
+  const folder = await Deno.makeTempDir();
+  const before = Deno.cwd();
+  try {
+    Deno.chdir(folder);
+    await Deno.mkdir("folder/in side", { recursive: true });
+    await Deno.writeTextFile("file's", "");
+    await Deno.writeTextFile(".hidden", "");
+    assert.deepEqual(await candidates("cat f"), ["file\\'s ", "folder/"]);
+    assert.deepEqual(await candidates('cat "f'), ['"file\'s" ', '"folder/']);
+    assert.deepEqual(await candidates("cat 'f"), ["'file'\\''s' ", "'folder/"]);
+    assert.deepEqual(await candidates("cat folder/"), ["folder/in\\ side/"]);
+    assert.deepEqual(await candidates("count 1 >fo"), ["folder/"]);
+    assert.deepEqual(await candidates("cd "), ["folder/"]);
+    assert.deepEqual(await candidates("cat .h"), [".hidden "]);
+    assert.deepEqual(await candidates(`cat ${folder}/fo`), [`${folder}/folder/`]);
+  } finally {
+    Deno.chdir(before);
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("variables complete where they mean something", async () => {
+  assert.ok((await candidates("echo $HO")).includes("$HOME"));
+  assert.ok((await candidates('echo "a${HO')).includes('"a${HOME}'));
+  assert.deepEqual(await candidates("echo '$HO"), []);
+});
+
+Deno.test("a comment is no place to complete in", async () => {
+  assert.deepEqual(await candidates("count 1 # co"), []);
+});
+
+Deno.test("any start of a line completes to what starts with it", async () => {
+  const piece = fc.constantFrom(..."co |&<>'\"\\$#^~=-m{".split(""), "count", " --mode ");
+  const text = fc.array(piece, { maxLength: 8 }).map((pieces) => pieces.join(""));
+  await fc.assert(
+    fc.asyncProperty(text, async (text) => {
+      const { replaced, candidates } = await completer().complete(text);
+      assert.ok(text.endsWith(replaced));
+      for (const candidate of candidates) assert.ok(candidate.startsWith(replaced));
+    }),
+    { numRuns: 300 },
+  );
+});

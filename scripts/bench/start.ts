@@ -1,0 +1,78 @@
+/**
+ * The life of a small VM as a process of its own: how long it takes, and how much memory.
+ *
+ * @module
+ */
+import { type Bench, resultsOf } from "./bench.ts";
+import { AT_BOOT_SECTOR, type Placement, tiny } from "./guests.ts";
+import { type Contestant, interleave } from "./interleave.ts";
+import { peers } from "./peers.ts";
+import type { Workbench } from "./workbench.ts";
+
+const ROUNDS = { count: 25, warmUp: 2 };
+
+/** What one process took. */
+interface Life {
+  readonly milliseconds: number;
+  /** Undefined where nobody could count it. */
+  readonly peakKib: number | undefined;
+}
+
+/** Start to end of the tiny guest, and peak memory. */
+export const start: Bench = {
+  names: {
+    start: "a process from its start to its end, for a guest of 13 bytes",
+    rss: "the most memory that this process had",
+  },
+  async run(bench) {
+    const lives = await interleave(await contestants(bench), { ...ROUNDS, signal: bench.signal });
+    const times = new Map([...lives].map(([who, all]) => [who, all.map((l) => l.milliseconds)]));
+    const results = resultsOf("start", "ms", times);
+    if (bench.processTimer === undefined) return results;
+    const peaks = new Map([...lives].map(([who, all]) => [who, all.map((l) => l.peakKib!)]));
+    return [...results, ...resultsOf("rss", "KiB", peaks)];
+  },
+};
+
+async function contestants(bench: Workbench): Promise<Contestant<Life>[]> {
+  const guest = await bench.file(tiny);
+  const build = (_placement: Placement) => tiny;
+  const address = `0x${AT_BOOT_SECTOR.address.toString(16)}`;
+  const contestant = (subject: Contestant<Life>["subject"], command: string[]) => ({
+    subject,
+    measure: () => live(bench, command),
+  });
+  return [
+    contestant("hvsh", [bench.hvsh, "run", "--flat", `${guest}@${address}`]),
+    ...(bench.cVmm === undefined ? [] : [contestant("c", [bench.cVmm, "run", guest])]),
+    ...await Promise.all(
+      peers(bench).map(async (peer) => contestant(peer.subject, await peer.command(build))),
+    ),
+  ];
+}
+
+/** Runs a process to its end; what the guest printed must be there. */
+async function live(bench: Workbench, command: readonly string[]): Promise<Life> {
+  const timer = bench.processTimer;
+  const [program, ...args] = timer === undefined ? command : [timer, ...command];
+  const started = performance.now();
+  const { stdout, stderr } = await new Deno.Command(program!, {
+    args,
+    stdin: "null",
+    signal: bench.signal,
+  }).output();
+  const elapsed = performance.now() - started;
+  let output = new TextDecoder().decode(stdout);
+  let life: Life = { milliseconds: elapsed, peakKib: undefined };
+  if (timer !== undefined) {
+    const end = output.indexOf("\n");
+    const [nanoseconds, kib] = output.slice(0, end).split(" ").map(Number);
+    life = { milliseconds: nanoseconds! / 1e6, peakKib: kib };
+    output = output.slice(end + 1);
+  }
+  if (!output.includes("A")) {
+    const said = new TextDecoder().decode(stderr).trim();
+    throw new Error(`The guest in \`${command.join(" ")}\` did not print A: ${said}`);
+  }
+  return life;
+}

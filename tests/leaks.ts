@@ -1,0 +1,74 @@
+/**
+ * What a test may leave behind: open files, processes, files in a folder.
+ *
+ * @module
+ */
+
+/**
+ * What this process has open, as `/proc/self/fd` shows it, sorted; the listing's own descriptor is
+ * left out.
+ */
+export function openFiles(): string[] {
+  const folder = `/proc/${Deno.pid}/fd`;
+  const targets: string[] = [];
+  for (const { name } of [...Deno.readDirSync(folder)]) {
+    try {
+      targets.push(Deno.readLinkSync(`${folder}/${name}`));
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error; // the listing's
+    }
+  }
+  return targets.sort();
+}
+
+/** Those of {@linkcode openFiles} that belong to VMs: KVM's own and guest memory. */
+export function openVmFiles(): string[] {
+  return openFiles().filter((target) => /kvm|memfd:hvsh/.test(target));
+}
+
+/** The variable by which {@linkcode processesOf} knows the processes of a test. */
+export const MARK = "HVSH_TEST_MARK";
+
+/**
+ * The processes, children of children too, that were started with a mark in their environment.
+ *
+ * @param mark The value of {@linkcode MARK}
+ * @returns Their numbers and command lines; dead ones that nobody waited for are not among them
+ */
+export function processesOf(mark: string): { pid: number; command: string }[] {
+  const found: { pid: number; command: string }[] = [];
+  for (const { name } of Deno.readDirSync("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    try {
+      const variables = Deno.readTextFileSync(`/proc/${name}/environ`).split("\0");
+      if (!variables.includes(`${MARK}=${mark}`)) continue;
+      const command = Deno.readTextFileSync(`/proc/${name}/cmdline`).replaceAll("\0", " ");
+      found.push({ pid: Number(name), command });
+    } catch {
+      // It ended meanwhile, or it is another user's.
+    }
+  }
+  return found;
+}
+
+/**
+ * Every file and folder below a folder.
+ *
+ * @param folder Where to look
+ * @returns Paths relative to it, sorted; empty if it is not there
+ */
+export function filesBelow(folder: string): string[] {
+  const paths: string[] = [];
+  const walk = (path: string) => {
+    for (const { name, isDirectory } of Deno.readDirSync(`${folder}/${path}`)) {
+      paths.push(path + name);
+      if (isDirectory) walk(`${path}${name}/`);
+    }
+  };
+  try {
+    walk("");
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  return paths.sort();
+}

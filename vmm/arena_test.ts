@@ -1,0 +1,72 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { Arena, Request, VcpuState } from "./arena.ts";
+import { ByteRing } from "./byte_ring.ts";
+
+Deno.test("no two pieces of an arena share a byte, or a cache line where threads write them", () => {
+  fc.assert(fc.property(
+    fc.integer({ min: 1, max: 255 }),
+    fc.array(fc.integer({ min: 0, max: 5000 }), { maxLength: 12 }),
+    (cpus, sizes) => {
+      const { arena, slices } = Arena.plan(cpus, sizes);
+      const spans = slices.flatMap(({ lock, offset, size, ring }) => [
+        { from: lock * 4, to: offset + size },
+        { from: ring, to: ring + ByteRing.sizeFor(65536) },
+      ]).sort((a, b) => a.from - b.from);
+      let end = (16 + 16 * cpus) * 4;
+      for (const { from, to } of spans) {
+        assert.equal(from % 64, 0);
+        assert.ok(from >= end);
+        end = to;
+      }
+      assert.ok(arena.buffer.byteLength >= end);
+      slices.forEach((slice, i) => assert.equal(arena.state(slice).byteLength, sizes[i]));
+    },
+  ));
+});
+
+Deno.test("vCPUs have words of their own", () => {
+  const { arena } = Arena.plan(3, []);
+  arena.setRequest(1, Request.PAUSE);
+  arena.setVcpuState(2, VcpuState.RUNNING);
+  arena.setThreadId(0, 1234);
+  const words = [0, 1, 2].map((id) => [arena.request(id), arena.vcpuState(id), arena.threadId(id)]);
+  assert.deepEqual(words, [
+    [Request.RUN, VcpuState.IDLE, 1234],
+    [Request.PAUSE, VcpuState.IDLE, 0],
+    [Request.RUN, VcpuState.RUNNING, 0],
+  ]);
+});
+
+Deno.test("the first reason to stop is the one that stays", () => {
+  const { arena } = Arena.plan(1, []);
+  assert.equal(arena.stopping, false);
+  assert.equal(arena.stopReason, undefined);
+  arena.stop("exit", 42);
+  arena.stop("panic");
+  assert.equal(arena.stopping, true);
+  assert.deepEqual(arena.stopReason, { kind: "exit", status: 42 });
+});
+
+Deno.test("a doorbell that was rung between the look and the wait is not missed", async () => {
+  const { arena } = Arena.plan(1, []);
+  const seen = arena.doorbell;
+  arena.ringDoorbell();
+  await arena.doorbellAfter(seen); // resolves at once
+  const later = arena.doorbellAfter(arena.doorbell);
+  const alive = setInterval(() => {}, 1000); // such a wait alone does not keep Deno running
+  arena.ringDoorbell();
+  await later;
+  clearInterval(alive);
+});
+
+Deno.test("a second opening of the buffer is the same arena", () => {
+  const { arena, slices } = Arena.plan(1, [8]);
+  const other = new Arena(arena.buffer);
+  arena.state(slices[0]!).setUint32(4, 0x1234_5678);
+  assert.equal(other.state(slices[0]!).getUint32(4), 0x1234_5678);
+  arena.ring(slices[0]!).write(65);
+  assert.deepEqual([...other.ring(slices[0]!).take()], [65]);
+  other.stop("halt");
+  assert.equal(arena.stopReason?.kind, "halt");
+});
