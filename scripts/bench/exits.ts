@@ -61,7 +61,9 @@ async function contestants(
     measure: async () => rate(SLICE, await millisecondsBetweenMarks(document)),
   }];
   if (bench.cVmm !== undefined) {
-    const server = stack.use(new CServer(bench.cVmm, "serve", await bench.file(guest), bench.signal));
+    const server = stack.use(
+      new CServer(bench.cVmm, "serve", await bench.file(guest), bench.signal),
+    );
     found.push({
       subject: "c",
       measure: async () => rate(SLICE, (await server.ask())[1]! / 1e6),

@@ -4,7 +4,7 @@
  * @module
  */
 import { type Bench, resultsOf } from "./bench.ts";
-import { AT_BOOT_SECTOR, type Placement, tiny } from "./guests.ts";
+import { tiny } from "./guests.ts";
 import { type Contestant, interleave } from "./interleave.ts";
 import { peers } from "./peers.ts";
 import type { Workbench } from "./workbench.ts";
@@ -36,17 +36,15 @@ export const start: Bench = {
 
 async function contestants(bench: Workbench): Promise<Contestant<Life>[]> {
   const guest = await bench.file(tiny);
-  const build = (_placement: Placement) => tiny;
-  const address = `0x${AT_BOOT_SECTOR.address.toString(16)}`;
   const contestant = (subject: Contestant<Life>["subject"], command: string[]) => ({
     subject,
     measure: () => live(bench, command),
   });
   return [
-    contestant("hvsh", [bench.hvsh, "run", "--flat", `${guest}@${address}`]),
+    contestant("hvsh", [bench.hvsh, "run", "--flat", guest]),
     ...(bench.cVmm === undefined ? [] : [contestant("c", [bench.cVmm, "run", guest])]),
     ...await Promise.all(
-      peers(bench).map(async (peer) => contestant(peer.subject, await peer.command(build))),
+      peers(bench).map(async (peer) => contestant(peer.subject, await peer.command(() => tiny))),
     ),
   ];
 }

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { findProgram } from "../scripts/setup/find_program.ts";
-import { hasGuest } from "../scripts/setup/guests.ts";
+import { findProgram } from "../../scripts/setup/find_program.ts";
+import { hasGuest } from "../../scripts/setup/guests.ts";
 
-const project = fileURLToPath(new URL("..", import.meta.url)).replace(/\/$/, "");
+const project = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
 const script = join(project, "scripts/emulated-host");
 
 /** Inside there is no further one. */
@@ -112,7 +112,7 @@ Deno.test({
   name: "the guests have the same paths inside",
   ignore,
   async fn() {
-    const url = new URL("../scripts/setup/guests.ts", import.meta.url).href;
+    const url = new URL("../../scripts/setup/guests.ts", import.meta.url).href;
     const program = `import { GUESTS, hasGuest } from "${url}";
       console.log(GUESTS.filter((name) => !hasGuest(name)).join());`;
     const { code, out, err } = await run(["deno", "eval", program]);

@@ -1,0 +1,125 @@
+/**
+ * Linux from the start of the VMM's process to the first line of the guest's init. Not every KVM can
+ * run it: where this host's is made of neither VT-x nor SVM, the emulated host's is measured.
+ *
+ * @module
+ */
+import { fileURLToPath } from "node:url";
+import { guestPath, hasGuest } from "../setup/guests.ts";
+import { findProgram } from "../setup/find_program.ts";
+import { type Bench, resultsOf } from "./bench.ts";
+import { type Contestant, interleave } from "./interleave.ts";
+import type { BenchResult } from "./result.ts";
+import type { Workbench } from "./workbench.ts";
+
+const NAME = "boot";
+const ROUNDS = { count: 3, warmUp: 1 };
+/** What the guest's init prints first. */
+const UP = "hvsh-guest: up";
+/** Of one boot; several times what the slowest one took. */
+const LIMIT_MILLISECONDS = 120_000;
+/** Of all boots in the emulated host. */
+const EMULATED_SECONDS = 900;
+/** The modules of KVM on hardware; both have a folder there even if they are built in. */
+const HARDWARE_KVM = ["/sys/module/kvm_intel", "/sys/module/kvm_amd"];
+
+/** Linux start to init. */
+export const boot: Bench = {
+  names: { [NAME]: "Linux, from the VMM's start to the guest's init" },
+  async run(bench, warn) {
+    if (!hasGuest("vmlinuz") || !hasGuest("initramfs.cpio")) {
+      warn(`${NAME} IS LEFT OUT: there is no kernel to boot; run: deno task setup`);
+      return [];
+    }
+    if (HARDWARE_KVM.some(exists)) return await measure(bench);
+    if (findProgram("qemu-system-x86_64") === undefined) {
+      warn(`${NAME} IS LEFT OUT: this host's KVM is software, and there is no QEMU to emulate one`);
+      return [];
+    }
+    warn(`this host's KVM is software and cannot run Linux: ${NAME} IS RUN IN THE EMULATED HOST`);
+    return await measureInEmulatedHost(bench.signal);
+  },
+};
+
+async function measure(bench: Workbench): Promise<BenchResult[]> {
+  const contestants = commands(bench).map(([subject, command]): Contestant<number> => ({
+    subject,
+    measure: () => secondsToInit(command, bench.signal),
+  }));
+  return resultsOf(NAME, "s", await interleave(contestants, { ...ROUNDS, signal: bench.signal }));
+}
+
+/** How each VMM that is here is told to boot Linux. */
+function commands({ hvsh, qemu, lkvm }: Workbench): [Contestant<number>["subject"], string[]][] {
+  const kernel = guestPath("vmlinuz");
+  const initrd = guestPath("initramfs.cpio");
+  const found: [Contestant<number>["subject"], string[]][] = [[
+    "hvsh",
+    [hvsh, "run", "-m", "256M", "--kernel", kernel, "--initrd", initrd, "--cmdline", "quiet"],
+  ]];
+  const cmdline = "console=ttyS0 quiet";
+  if (qemu !== undefined) {
+    found.push(["qemu", [
+      qemu,
+      ...["-M", "microvm,isa-serial=on,rtc=on", "-accel", "kvm", "-cpu", "host", "-m", "256M"],
+      ...["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-serial", "stdio"],
+      ...["-kernel", kernel, "-initrd", initrd, "-append", cmdline],
+    ]]);
+  }
+  if (lkvm !== undefined) {
+    found.push(["lkvm", [
+      lkvm,
+      ...["run", "--mem", "256", "--cpus", "1", "--console", "serial", "--network", "mode=none"],
+      ...["--kernel", kernel, "--initrd", initrd, "--params", cmdline],
+    ]]);
+  }
+  return found;
+}
+
+async function secondsToInit(
+  [program, ...args]: readonly string[],
+  signal: AbortSignal,
+): Promise<number> {
+  const started = performance.now();
+  await using process = new Deno.Command(program!, {
+    args,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "null",
+    signal: AbortSignal.any([signal, AbortSignal.timeout(LIMIT_MILLISECONDS)]),
+  }).spawn();
+  let console = "";
+  for await (const text of process.stdout.pipeThrough(new TextDecoderStream())) {
+    console += text;
+    if (console.includes(UP)) return (performance.now() - started) / 1000;
+  }
+  const last = console.trimEnd().split("\n").slice(-10).join("\n  | ");
+  throw new Error(`Linux in ${program} did not come to its init; its last lines:\n  | ${last}`);
+}
+
+/** Has the bench run in there, and takes the lines that it prints. */
+async function measureInEmulatedHost(signal: AbortSignal): Promise<BenchResult[]> {
+  const root = fileURLToPath(new URL("../..", import.meta.url));
+  const { success, stdout } = await new Deno.Command(`${root}scripts/emulated-host`, {
+    args: [
+      ...["--timeout", String(EMULATED_SECONDS)],
+      ...["deno", "run", "--quiet", "--allow-all", "scripts/bench.ts", "--json", NAME],
+    ],
+    cwd: root,
+    stdin: "null",
+    stderr: "inherit",
+    signal,
+  }).output();
+  if (!success) throw new Error(`${NAME} failed in the emulated host`);
+  return new TextDecoder().decode(stdout).trim().split("\n").filter((line) => line !== "")
+    .map((line) => JSON.parse(line) as BenchResult);
+}
+
+function exists(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}

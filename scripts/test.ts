@@ -1,0 +1,182 @@
+/**
+ * `deno task test`: sets up what the tests need, runs every suite, says loudly what was left out, and
+ * ends with one line that counts: `N passed, N failed, N skipped`.
+ *
+ * With HVSH_REQUIRE_KVM=1 whatever is left out is a failure.
+ *
+ * @module
+ */
+import { findProgram } from "./setup/find_program.ts";
+import { hasGuest } from "./setup/guests.ts";
+import { countJunit, type Counts, formatCounts, NOTHING, sum } from "./test_counts.ts";
+
+const ROOT = new URL("..", import.meta.url);
+const REQUIRED = Deno.env.get("HVSH_REQUIRE_KVM") === "1";
+/** A suite that hangs must not take CI's whole time. */
+const MINUTE = 60_000;
+
+/** A part of the tests. */
+interface Suite {
+  readonly name: string;
+  /** Why it cannot run here; undefined if it can. */
+  readonly missing?: () => string | undefined;
+  readonly run: () => Promise<Counts>;
+}
+
+const reports = Deno.makeTempDirSync({ prefix: "hvsh-test-" });
+
+const SUITES: readonly Suite[] = [
+  { name: "formatting", run: () => check(["fmt", "--check", "--quiet"]) },
+  { name: "lint", run: () => check(["lint", "--quiet"]) },
+  { name: "types", run: () => check(["check", "--quiet", "."]) },
+  {
+    name: "unit tests",
+    run: () => denoTest("unit", ["ffi", "vmm", "commands", "scripts", ...topLevelTests()]),
+  },
+  {
+    name: "examples in the documentation",
+    run: () => denoTest("doc", ["--doc", "mod.ts", ...["ffi", "vmm", "commands"].flatMap(modules)]),
+  },
+  {
+    name: "guests on this host's /dev/kvm",
+    missing: kvmMissing,
+    run: () => denoTest("kvm", ["tests/kvm"]),
+  },
+  {
+    name: "the emulated host",
+    missing: emulatorMissing,
+    run: () => denoTest("emulated", ["tests/emulated"]),
+  },
+  {
+    name: "guests in the emulated host, on kvm_amd",
+    missing: emulatorMissing,
+    run: emulatedTests,
+  },
+];
+
+/** A check that is passed or failed as a whole. */
+async function check(args: string[]): Promise<Counts> {
+  const passed = await run(Deno.execPath(), args, 5 * MINUTE) === 0;
+  return passed ? { ...NOTHING, passed: 1 } : { ...NOTHING, failed: 1 };
+}
+
+/** A run of `deno test`, types checked before. */
+async function denoTest(name: string, args: string[]): Promise<Counts> {
+  const report = `${reports}/${name}.xml`;
+  const test = ["test", "-A", "--no-check", "--quiet", `--junit-path=${report}`, ...args];
+  return counted(await run(Deno.execPath(), test, 15 * MINUTE), report);
+}
+
+/** The same KVM tests, and those with Linux guests, where kvm_amd is real. */
+async function emulatedTests(): Promise<Counts> {
+  const out = `${reports}/inside`;
+  const report = `${out}/report.xml`;
+  const status = await run("scripts/emulated-host", [
+    "--timeout=1500",
+    `--out=${out}`,
+    "deno",
+    "test",
+    "-A",
+    "--no-check",
+    "--quiet",
+    `--junit-path=${report}`,
+    "tests/kvm",
+    "tests/linux",
+  ], 30 * MINUTE);
+  return counted(status, report);
+}
+
+/** What a report says; a runner that failed with no failed test in it counts as one more. */
+function counted(status: number, report: string): Counts {
+  let counts = NOTHING;
+  try {
+    counts = countJunit(Deno.readTextFileSync(report));
+  } catch (error) {
+    console.error(`No report from the runner: ${(error as Error).message}`);
+  }
+  const silent = status !== 0 && counts.failed === 0;
+  const empty = counts.passed + counts.failed + counts.skipped === 0;
+  return silent || empty ? sum(counts, { ...NOTHING, failed: 1 }) : counts;
+}
+
+/** Runs a command in the project, its output going where ours goes. */
+async function run(command: string, args: string[], limit: number): Promise<number> {
+  const child = new Deno.Command(command, {
+    args,
+    cwd: ROOT,
+    env: { HVSH_DENO: Deno.execPath(), NO_COLOR: "1" },
+    stdin: "null",
+  }).spawn();
+  const timer = setTimeout(() => {
+    console.error(`\n${command} ${args[0]}: ended after ${limit / MINUTE} minutes`);
+    child.kill("SIGTERM");
+  }, limit);
+  const { code } = await child.status;
+  clearTimeout(timer);
+  return code;
+}
+
+/** The tests in `tests/` itself: those of more than one module that need no guest. */
+function topLevelTests(): string[] {
+  return [...Deno.readDirSync(new URL("tests/", ROOT))]
+    .filter(({ name }) => name.endsWith("_test.ts"))
+    .map(({ name }) => `tests/${name}`);
+}
+
+/** The modules of a folder: `deno test --doc` looks into folders for Markdown only. */
+function modules(folder: string): string[] {
+  return [...Deno.readDirSync(new URL(`${folder}/`, ROOT))].flatMap(({ name, isDirectory }) => {
+    const path = `${folder}/${name}`;
+    if (isDirectory) return modules(path);
+    return name.endsWith(".ts") && !name.endsWith("_test.ts") ? [path] : [];
+  });
+}
+
+function kvmMissing(): string | undefined {
+  try {
+    Deno.openSync("/dev/kvm", { read: true, write: true }).close();
+    return undefined;
+  } catch (error) {
+    return `/dev/kvm does not open (${(error as Error).message}); scripts/hvsh doctor says more`;
+  }
+}
+
+function emulatorMissing(): string | undefined {
+  if (findProgram("qemu-system-x86_64") === undefined) return "there is no qemu-system-x86_64";
+  return hasGuest("vmlinuz") ? undefined : "there is no guest kernel; deno task setup says why";
+}
+
+/** Runs all suites. */
+async function main(): Promise<number> {
+  const setUp = await run(Deno.execPath(), ["task", "--quiet", "setup"], 15 * MINUTE);
+  const leftOut: string[] = [];
+  if (setUp !== 0) leftOut.push("deno task setup could not provide everything (see above)");
+  let total = NOTHING;
+  for (const { name, missing, run } of SUITES) {
+    const reason = missing?.();
+    if (reason !== undefined) {
+      leftOut.push(`${name}: ${reason}`);
+      total = sum(total, REQUIRED ? { ...NOTHING, failed: 1 } : { ...NOTHING, skipped: 1 });
+      continue;
+    }
+    console.log(`\n== ${name}`);
+    const begin = performance.now();
+    const counts = await run();
+    const seconds = ((performance.now() - begin) / 1000).toFixed(1);
+    console.log(`== ${name}: ${formatCounts(counts)} (${seconds} s)`);
+    total = sum(total, counts);
+  }
+  for (const reason of leftOut) console.log(`\n!! LEFT OUT: ${reason}`);
+  console.log(`\n${formatCounts(total)}`);
+  return total.failed === 0 && !(REQUIRED && leftOut.length > 0) ? 0 : 1;
+}
+
+if (import.meta.main) {
+  let status = 1;
+  try {
+    status = await main();
+  } finally {
+    Deno.removeSync(reports, { recursive: true });
+  }
+  Deno.exit(status);
+}
