@@ -36,7 +36,18 @@ export class HvshProcess implements AsyncDisposable {
   #text = "";
   #late = false;
 
-  constructor(child: Deno.ChildProcess, words: string, stdin: Stdin | undefined) {
+  /**
+   * @param child The process
+   * @param words What it runs, for messages
+   * @param stdin What is on its stdin
+   * @param end Ends it and all that it started
+   */
+  constructor(
+    child: Deno.ChildProcess,
+    words: string,
+    stdin: Stdin | undefined,
+    end: () => void,
+  ) {
     this.#child = child;
     this.#words = words;
     this.#stdout = child.stdout.getReader();
@@ -47,7 +58,7 @@ export class HvshProcess implements AsyncDisposable {
     }
     this.#deadline = setTimeout(() => {
       this.#late = true;
-      this.kill("SIGKILL");
+      end();
     }, DEADLINE_SECONDS * 1000);
   }
 
@@ -71,7 +82,11 @@ export class HvshProcess implements AsyncDisposable {
   async until(text: string): Promise<string> {
     while (!this.#text.includes(text)) {
       if (!await this.#read()) {
-        assert.fail(`${this.#words} ended before "${text}"\n${this.#text}\n${await this.#stderr}`);
+        assert.fail(
+          `${this.#words} ${
+            this.#late ? "was late" : "ended"
+          } before "${text}"\n${this.#text}\n${await this.#stderr}`,
+        );
       }
     }
     return this.#text;
@@ -174,7 +189,7 @@ export class HvshHome implements AsyncDisposable {
       const left = processesOf(this.#mark);
       if (left.length === 0) return;
       if (performance.now() > end) {
-        for (const { pid } of left) Deno.kill(pid, "SIGKILL");
+        this.#endAll();
         assert.fail(`Processes are left: ${left.map(({ command }) => command).join("; ")}`);
       }
       await new Promise((resolve) => setTimeout(resolve, LOOK_MILLISECONDS));
@@ -196,7 +211,17 @@ export class HvshHome implements AsyncDisposable {
       stdout: "piped",
       stderr: "piped",
     }).spawn();
-    return new HvshProcess(child, words, stdin);
+    return new HvshProcess(child, words, stdin, () => this.#endAll());
+  }
+
+  #endAll(): void {
+    for (const { pid } of processesOf(this.#mark)) {
+      try {
+        Deno.kill(pid, "SIGKILL");
+      } catch (error) {
+        if (!(error instanceof Deno.errors.NotFound)) throw error; // it ended meanwhile
+      }
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -74,6 +74,7 @@ class Hands implements Disposable {
     context: VerbContext,
   ) {
     const undo = this.#undo;
+    if (machine.document.name === undefined) undo.use(new Owner(machine, ownName()));
     undo.defer(onSignals((status) => {
       this.signalled ??= status;
       machine.stop();
@@ -105,7 +106,7 @@ export async function runDetached(
   running: (handle: Handle) => void,
 ): Promise<number> {
   await using machine = await Machine.create(document);
-  const owner = new Owner(machine, document.name ?? `vm-${Deno.pid}`);
+  const owner = new Owner(machine, document.name ?? ownName());
   const path = owner.directory.consoleLog;
   let size = 0;
   machine.console.attach((bytes) => {
@@ -125,6 +126,14 @@ export async function runDetached(
   stopListening();
   owner.leave(end);
   return end.status;
+}
+
+let unnamed = 0;
+
+/** A name for a VM that was given none; a shell may own several of them. */
+function ownName(): string {
+  unnamed++;
+  return unnamed === 1 ? `vm-${Deno.pid}` : `vm-${Deno.pid}-${unnamed}`;
 }
 
 function limitTime(machine: Machine, seconds: number | undefined): () => void {

@@ -41,9 +41,15 @@ export const verb: Verb = {
       repeat: true,
       help: "Features to take away, named as in /proc/cpuinfo",
     },
+    irqchip: {
+      value: ["yes", "no"],
+      metavar: "yes|no",
+      help: "Interrupt controllers and timer (yes, but for flat images on one CPU)",
+    },
+    mptable: { help: "Describe the CPUs by an Intel MP table too" },
   },
   arguments: [{ name: "COUNT", value: "number", optional: true, help: "How many CPUs" }],
-  inline: { flags: ["template", "mask"] },
+  inline: { flags: ["template", "mask", "irqchip", "mptable"] },
   reads: "document",
   writes: "document",
   examples: [
@@ -65,6 +71,8 @@ export const verb: Verb = {
       ...document,
       ...(words.count === undefined ? {} : { cpus: cpuCount(words.count as number) }),
       ...(Object.keys(options).length === 0 ? {} : { cpu: options }),
+      ...(words.irqchip === undefined ? {} : { irqchip: words.irqchip === "yes" }),
+      ...(words.mptable === true ? { mptable: true } : {}),
     };
   },
 };

@@ -126,7 +126,7 @@ onKvm("kill -9 of a stage leaves no process, and the others end", async () => {
   const path = home.write("echo.bin", ECHO);
   // The middle stage is killed while it waits for a document that never comes.
   const line = "sh -c 'echo $$ >first; exec sleep 1000' | " +
-    "sh -c 'echo $$ >middle; exec hvsh cmdline quiet' | hvsh run; echo $?";
+    "sh -c 'echo $$ >middle; exec hvsh cmdline quiet' | (hvsh run; echo $?)";
   await using process = home.startLine(line);
   const pidIn = async (name: string) => {
     for (;;) {
