@@ -40,9 +40,10 @@ export class GuestMemory {
   find(address: number, length: number): number {
     for (let i = 0; i < this.regions.length; i++) {
       const { base, buffer } = this.regions[i]!;
+      const { byteLength } = buffer;
       const offset = address - base;
-      if (offset >= 0 && length >= 0 && length <= buffer.byteLength - offset) {
-        return offset === buffer.byteLength && length === 0 ? -1 : i;
+      if (offset >= 0 && offset < byteLength && length >= 0 && length <= byteLength - offset) {
+        return i;
       }
     }
     return -1;
