@@ -57,6 +57,7 @@ async function runAssignment(assignment: VcpuAssignment): Promise<void> {
     arena.setThreadId(id, threadId());
     const { irqchip } = plan;
     const fault = runVcpu({ id, fd: vcpuFd, run, arena, devices, irqchip, yields: false });
+    arena.setThreadId(id, 0); // nothing to kick any more
     // The views go first: the main thread unmaps as soon as it has the report.
     run.transfer(0);
     devices.close();
