@@ -73,9 +73,6 @@ export async function loadBoot(
   }
 }
 
-/** What `reboot()` and `panic()` of Linux should do on a machine that ends when it is reset. */
-const KERNEL_DEFAULTS = "console=ttyS0 reboot=k panic=-1";
-
 async function loadKernel(
   memory: MachineMemory,
   { kernel, initrd, cmdline }: BootDocument,
@@ -84,9 +81,9 @@ async function loadKernel(
   const { path, unpack, entry } = kernel!;
   const [image, disk] = await Promise.all([readImage(path), readInitrd(initrd ?? [])]);
   const { loadLinux } = await import("./linux.ts");
+  const { kernelCmdline } = await import("./linux_cmdline.ts");
   return await loadLinux(memory.guest, image, {
-    // What the user says comes later on the line, and the later of two options counts.
-    cmdline: cmdline === undefined ? KERNEL_DEFAULTS : `${KERNEL_DEFAULTS} ${cmdline}`,
+    cmdline: kernelCmdline(image, cmdline),
     ...(disk === undefined ? {} : { initrd: disk }),
     ...(unpack === undefined ? {} : { unpack }),
     ...(entry === undefined ? {} : { entry }),

@@ -78,9 +78,14 @@ class PowerManagement implements Device {
         2,
         bytewise((at) => this.#readGpe0(at), (at, b) => this.#writeGpe0(at, b)),
       ),
-      range(Port.RESET, 1, 1, {
-        read: () => this.#state.reset_control,
-        write: (_offset, _width, value) => this.#writeReset(value),
+      // Accesses of 32 bits here are PCI's address register (82441FX data sheet, CONFADD). Taken
+      // apart, the second byte of an address would reset the machine.
+      range(Port.RESET - 1, 4, 4, {
+        read: (offset, width) =>
+          offset === 1 && width === 1 ? this.#state.reset_control : ones(width),
+        write: (offset, width, value) => {
+          if (offset === 1 && width === 1) this.#writeReset(value);
+        },
       }),
     ];
   }
@@ -217,4 +222,9 @@ function placed(byte: number, at: number): number {
 /** The register with that byte replaced. */
 function withByte(register: number, at: number, byte: number): number {
   return register & ~placed(0xff, at) | placed(byte, at);
+}
+
+/** What a read gives where nobody answers. */
+function ones(width: Width): number {
+  return 2 ** (8 * width) - 1;
 }

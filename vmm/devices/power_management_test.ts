@@ -128,6 +128,14 @@ Deno.test("the reset register resets at bit 2, and keeps the rest", () => {
   assert.deepEqual(machine.stops, [["reset", undefined]]);
 });
 
+Deno.test("a PCI configuration address is no reset, whatever its bytes", () => {
+  const { machine, device } = open();
+  access(device, 0xcf8, 4, 0x8000_0600); // device 0, function 6
+  access(device, 0xcf8, 2, 0x0600);
+  assert.deepEqual(machine.stops, []);
+  assert.equal(access(device, 0xcf8, 4), 0xffff_ffff);
+});
+
 Deno.test("reset clears what a guest set, and its interrupt", () => {
   const { machine, device } = open();
   access(device, ENABLE, 2, PWRBTN);
