@@ -5,7 +5,7 @@
  * @module
  */
 import { monotonicMilliseconds } from "../ffi/clock.ts";
-import { Vm } from "../ffi/kvm/kvm.ts";
+import { Vm } from "../ffi/kvm/vm.ts";
 import type { Arena, DeviceSlice } from "./arena.ts";
 import { Bus } from "./bus.ts";
 import type { ByteRing } from "./byte_ring.ts";

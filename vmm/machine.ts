@@ -9,7 +9,9 @@
  */
 import { VmError } from "../ffi/errors.ts";
 import { Capability } from "../ffi/kvm/ioctl.ts";
-import { Kvm, type Vcpu, type Vm } from "../ffi/kvm/kvm.ts";
+import { Kvm } from "../ffi/kvm/kvm.ts";
+import type { Vcpu } from "../ffi/kvm/vcpu.ts";
+import type { Vm } from "../ffi/kvm/vm.ts";
 import { RunOffset } from "../ffi/kvm/structs.ts";
 import { installKickHandler, kickThread } from "../ffi/signals.ts";
 import { Arena, Request, VcpuState } from "./arena.ts";

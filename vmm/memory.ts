@@ -6,7 +6,7 @@
  */
 import { DocumentError, HostError } from "../ffi/errors.ts";
 import { closeFile, openFile, OpenFlag, readTextFile } from "../ffi/files.ts";
-import type { Vm } from "../ffi/kvm/kvm.ts";
+import type { Vm } from "../ffi/kvm/vm.ts";
 import { createMemfd, Mapping, viewMemory } from "../ffi/mapping.ts";
 import { Address } from "./board.ts";
 import type { MemoryEntry } from "./document.ts";

@@ -1,7 +1,8 @@
 import { deepEqual, equal, match } from "node:assert/strict";
 import { HostError } from "../../ffi/errors.ts";
 import { Capability } from "../../ffi/kvm/ioctl.ts";
-import type { Vcpu, Vm } from "../../ffi/kvm/kvm.ts";
+import type { Vcpu } from "../../ffi/kvm/vcpu.ts";
+import type { Vm } from "../../ffi/kvm/vm.ts";
 import { shLine } from "../../tests/sh_line.ts";
 import { hostFindings } from "./host_findings.ts";
 import { kvmFindings, type KvmSource } from "./kvm_findings.ts";

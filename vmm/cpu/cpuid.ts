@@ -5,7 +5,7 @@
  * @module
  */
 import { DocumentError } from "../../ffi/errors.ts";
-import type { CpuidEntry } from "../../ffi/kvm/kvm.ts";
+import type { CpuidEntry } from "../../ffi/kvm/cpuid.ts";
 import { nearestWord } from "../nearest_word.ts";
 import { featureBit, featureNames } from "./features.ts";
 

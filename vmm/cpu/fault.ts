@@ -5,7 +5,7 @@
  */
 import { errnoName } from "../../ffi/errno.ts";
 import { Exit, exitName, INTERNAL_ERROR_EMULATION, internalErrorName } from "../../ffi/kvm/exit.ts";
-import { readRegs, readSregs } from "../../ffi/kvm/kvm.ts";
+import { readRegs, readSregs } from "../../ffi/kvm/vcpu.ts";
 import { RunOffset } from "../../ffi/kvm/structs.ts";
 
 const EMULATION_FAILURE_HAS_INSTRUCTION = 1n;

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { CpuidEntry } from "../../ffi/kvm/kvm.ts";
+import type { CpuidEntry } from "../../ffi/kvm/cpuid.ts";
 
 /** A register of CPUID. */
 export type CpuidRegister = "eax" | "ebx" | "ecx" | "edx";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Vcpu } from "../../ffi/kvm/kvm.ts";
+import type { Vcpu } from "../../ffi/kvm/vcpu.ts";
 
 const IA32_MISC_ENABLE = 0x1a0;
 const FAST_STRINGS = 1n;

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Vcpu } from "../../ffi/kvm/kvm.ts";
+import type { Vcpu } from "../../ffi/kvm/vcpu.ts";
 import { kvm_regs, type KvmSegment, type KvmSregs } from "../../ffi/kvm/structs.ts";
 import type { StartState } from "./start_state.ts";
 

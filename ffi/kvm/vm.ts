@@ -1,0 +1,103 @@
+/**
+ * A VM as an object that owns its descriptor.
+ *
+ * @module
+ */
+import { closeFile } from "../files.ts";
+import { call, callWith } from "./call.ts";
+import { kvm_irq_level, kvm_pit_config, kvm_userspace_memory_region } from "./structs.ts";
+import { Vcpu } from "./vcpu.ts";
+
+const KVM_MEM_READONLY = 2;
+const KVM_PIT_SPEAKER_DUMMY = 1;
+
+/** A VM: an address space with memory slots, vCPUs and perhaps interrupt controllers. */
+export class Vm implements Disposable {
+  /** Its descriptor. */
+  readonly fd: number;
+  readonly #vcpuMmapSize: number;
+  readonly #irqLevel = new kvm_irq_level();
+
+  /**
+   * @param fd What KVM_CREATE_VM gave
+   * @param vcpuMmapSize Bytes of a vCPU's mapping
+   */
+  constructor(fd: number, vcpuMmapSize: number) {
+    this.fd = fd;
+    this.#vcpuMmapSize = vcpuMmapSize;
+  }
+
+  /**
+   * Puts memory of this process into a slot of the guest's address space (api.rst §4.35).
+   *
+   * @param slot The slot's number
+   * @param guestAddress Guest-physical address, a multiple of the page size
+   * @param size Bytes, a multiple of the page size; 0 removes the slot
+   * @param hostAddress Where the memory lies in this process
+   * @param readonly Guest writes become MMIO exits
+   */
+  setMemory(
+    slot: number,
+    guestAddress: number,
+    size: number,
+    hostAddress: bigint,
+    readonly = false,
+  ): void {
+    const region = new kvm_userspace_memory_region();
+    region.slot = slot;
+    region.flags = readonly ? KVM_MEM_READONLY : 0;
+    region.guest_phys_addr = guestAddress;
+    region.memory_size = size;
+    region.userspace_addr = hostAddress;
+    callWith(this.fd, "SET_USER_MEMORY_REGION", region.bytes());
+  }
+
+  /**
+   * Tells KVM where it may put the pages that real mode needs on VT-x without unrestricted guest.
+   *
+   * @param identityMap One page that no memory slot uses
+   * @param tss Three pages that no memory slot uses
+   */
+  setRealModePages(identityMap: number, tss: number): void {
+    const address = new BigUint64Array([BigInt(identityMap)]);
+    callWith(this.fd, "SET_IDENTITY_MAP_ADDR", new Uint8Array(address.buffer));
+    call(this.fd, "SET_TSS_ADDR", tss);
+  }
+
+  /** Makes the local APICs, I/O APIC and PICs; before the first vCPU (api.rst §4.24). */
+  createIrqchip(): void {
+    call(this.fd, "CREATE_IRQCHIP");
+  }
+
+  /** Makes the PIT with port 0x61 (api.rst §4.71). */
+  createPit(): void {
+    const config = new kvm_pit_config();
+    config.flags = KVM_PIT_SPEAKER_DUMMY;
+    callWith(this.fd, "CREATE_PIT2", config.bytes());
+  }
+
+  /**
+   * Drives an interrupt line of the in-kernel controllers.
+   *
+   * @param gsi The line
+   * @param level Active or not
+   */
+  setIrqLine(gsi: number, level: boolean): void {
+    this.#irqLevel.irq = gsi;
+    this.#irqLevel.level = level ? 1 : 0;
+    callWith(this.fd, "IRQ_LINE", this.#irqLevel.bytes());
+  }
+
+  /**
+   * Makes a vCPU.
+   *
+   * @param id Its number and APIC id
+   */
+  createVcpu(id: number): Vcpu {
+    return new Vcpu(call(this.fd, "CREATE_VCPU", id), id, this.#vcpuMmapSize);
+  }
+
+  [Symbol.dispose](): void {
+    closeFile(this.fd);
+  }
+}
