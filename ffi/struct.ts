@@ -258,6 +258,15 @@ export interface StructType<F extends AnyFields> extends Field<Values<F> & Struc
 /** An instance of a struct type. */
 export type Struct<T> = T extends StructType<infer F> ? Values<F> & StructInstance : never;
 
+/** Names that a field would hide, or be hidden by. */
+const OWN_MEMBERS: ReadonlySet<string> = new Set<keyof StructInstance>([
+  "view",
+  "offset",
+  "bytes",
+  "toJSON",
+  "fromJSON",
+]);
+
 /**
  * Declares a struct's layout.
  *
@@ -265,6 +274,8 @@ export type Struct<T> = T extends StructType<infer F> ? Values<F> & StructInstan
  * @param fields Names and types in order of declaration
  * @param options `packed` leaves out the alignment padding; `size` sets a size above the fields' own
  * @returns A class of accessors
+ * @throws {TypeError} If a field has the name of a member of {@linkcode StructInstance}
+ * @throws {RangeError} If the fields need more than `size`
  * @example
  * ```ts
  * import { struct, u16, u64 } from "./struct.ts";
@@ -284,6 +295,9 @@ export function struct<F extends AnyFields>(
   let end = 0;
   let align = 1;
   for (const [name, field] of Object.entries(fields as Fields)) {
+    if (OWN_MEMBERS.has(name)) {
+      throw new TypeError(`struct ${structName} cannot have a field "${name}": it is a member`);
+    }
     const step = options.packed ? 1 : field.align;
     end = Math.ceil(end / step) * step;
     offsets[name] = end;

@@ -171,3 +171,12 @@ Deno.test("nothing is read or written outside of the struct's memory", () => {
     assert.throws(() => everything.list.set(index, 1), RangeError);
   }
 });
+
+Deno.test("a field cannot have the name of an accessor's own member", () => {
+  for (const name of ["view", "offset", "bytes", "toJSON", "fromJSON"]) {
+    assert.throws(
+      () => struct("s", { [name]: u8 }),
+      new RegExp(`^TypeError: struct s .*"${name}"`),
+    );
+  }
+});
