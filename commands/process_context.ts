@@ -47,19 +47,9 @@ export class ProcessContext implements VerbContext {
   }
 
   async print(text: string): Promise<void> {
-    await this.#untilReaderGone(writeStdout, this.#encoder.encode(text));
-  }
-
-  async write(bytes: Uint8Array): Promise<void> {
-    await this.#untilReaderGone(writeConsole, bytes);
-  }
-
-  async #untilReaderGone(
-    write: (bytes: Uint8Array) => Promise<void>,
-    bytes: Uint8Array,
-  ): Promise<void> {
+    const bytes = this.#encoder.encode(text);
     try {
-      await write(bytes);
+      await writeStdout(bytes);
     } catch (error) {
       if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
       // A filter whose reader is gone dies of SIGPIPE, silently. Opening the C library only now keeps
@@ -67,6 +57,10 @@ export class ProcessContext implements VerbContext {
       (await import("../ffi/signals.ts")).restoreSigpipe();
       await writeStdout(bytes);
     }
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    await writeConsole(bytes); // a VM whose reader is gone has to be ended before the process
   }
 
   note(text: string): void {

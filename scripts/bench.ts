@@ -53,7 +53,7 @@ async function main(): Promise<number> {
       stop.abort();
     });
   }
-  await using bench = await Workbench.open(stop.signal, warn);
+  await using bench = new Workbench(stop.signal, warn);
   const results: BenchResult[] = [];
   for (const { names, run } of BENCHES) {
     if (stop.signal.aborted || !Object.keys(names).some(isWanted)) continue;

@@ -142,6 +142,7 @@ export class HvshHome implements AsyncDisposable {
   /** Where processes run. */
   readonly folder: string = Deno.makeTempDirSync({ prefix: "hvsh-test-" });
   readonly #mark = crypto.randomUUID();
+  #gaveUp = false;
 
   constructor() {
     Deno.mkdirSync(this.runtime, { mode: 0o700 });
@@ -215,6 +216,7 @@ export class HvshHome implements AsyncDisposable {
   }
 
   #endAll(): void {
+    this.#gaveUp = true;
     for (const { pid } of processesOf(this.#mark)) {
       try {
         Deno.kill(pid, "SIGKILL");
@@ -228,6 +230,6 @@ export class HvshHome implements AsyncDisposable {
     await this.empty();
     const left = filesBelow(`${this.runtime}/hvsh`);
     Deno.removeSync(this.folder, { recursive: true });
-    assert.deepEqual(left, [], "VMs have left files");
+    if (!this.#gaveUp) assert.deepEqual(left, [], "VMs have left files");
   }
 }

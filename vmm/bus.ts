@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { DocumentError } from "../ffi/errors.ts";
+import { DocumentError, VmError } from "../ffi/errors.ts";
 import type { IoRange, Width } from "./device.ts";
 import { lockDevice, unlockDevice } from "./device_lock.ts";
 
@@ -148,6 +148,8 @@ export class Bus {
     lockDevice(this.#words, entry.lock);
     try {
       return entry.range.handler.read(offset, width);
+    } catch (error) {
+      throw deviceFailure(entry.owner, error);
     } finally {
       unlockDevice(this.#words, entry.lock);
     }
@@ -157,6 +159,8 @@ export class Bus {
     lockDevice(this.#words, entry.lock);
     try {
       entry.range.handler.write(offset, width, value);
+    } catch (error) {
+      throw deviceFailure(entry.owner, error);
     } finally {
       unlockDevice(this.#words, entry.lock);
     }
@@ -187,4 +191,14 @@ function refuse(what: string, entry: Entry, other: Entry): never {
   throw new DocumentError(
     `Device ${entry.owner} wants ${what} ${span(entry)}: ${other.owner} has ${span(other)}`,
   );
+}
+
+/** What a mistake in a device's code looks like to whoever runs the VM, and perhaps wrote it. */
+function deviceFailure(owner: string, cause: unknown): VmError {
+  const { message, stack = "" } = cause as Error;
+  const place = /^ *at .*?(file:[^)\s]+)/m.exec(stack)?.[1];
+  return new VmError(`Device ${owner}: ${message}`, {
+    cause,
+    ...(place === undefined ? {} : { hint: `look at ${place}` }),
+  });
 }

@@ -178,9 +178,9 @@ export class Machine implements AsyncDisposable {
     installKickHandler();
     this.#state = options.paused ? "paused" : "running";
     if (options.sprint && !options.paused && this.#vcpus.length === 1) {
-      const result = this.#sprint();
-      if (result !== UNFINISHED) {
-        this.#settled = this.#finish([Promise.resolve(result)], Promise.resolve());
+      const sprinted = this.#sprint();
+      if (sprinted !== undefined) {
+        this.#settled = this.#finish([sprinted], Promise.resolve());
         return;
       }
     }
@@ -200,16 +200,22 @@ export class Machine implements AsyncDisposable {
     this.#settled = this.#finish(runs, this.#attend());
   }
 
-  #sprint(): Fault | typeof UNFINISHED | undefined {
+  /** Runs the first moments on this thread; undefined if the VM goes on. */
+  #sprint(): Promise<Fault | undefined> | undefined {
     const { id, fd, run } = this.#vcpus[0]!;
-    return sprint({
-      id,
-      fd,
-      run: run.buffer,
-      arena: this.#arena,
-      devices: this.#devices,
-      irqchip: this.#plan.irqchip,
-    });
+    try {
+      const result = sprint({
+        id,
+        fd,
+        run: run.buffer,
+        arena: this.#arena,
+        devices: this.#devices,
+        irqchip: this.#plan.irqchip,
+      });
+      return result === UNFINISHED ? undefined : Promise.resolve(result);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /**

@@ -4,7 +4,7 @@
  * @module
  */
 import type { VmDocument } from "../../vmm/document.ts";
-import type { VmEnd } from "../../vmm/end.ts";
+import { ExitStatus, type VmEnd } from "../../vmm/end.ts";
 import { Machine } from "../../vmm/machine.ts";
 import type { VerbContext } from "../verb.ts";
 import { LastLines } from "./last_lines.ts";
@@ -169,9 +169,10 @@ async function explain(
       if (end.fault !== undefined) context.note(`hvsh run: ${await describeFault(end.fault)}`);
       break;
     }
-    case "panic":
-      context.note("hvsh run: the guest's kernel panicked");
+    case "exit":
       break;
+    default: // a kernel that reboots on a panic ends by a reset
+      if (end.status === ExitStatus.PANIC) context.note("hvsh run: the guest's kernel panicked");
   }
 }
 

@@ -41,7 +41,7 @@ export const verb: Verb = {
   writes: "console",
   examples: [
     {
-      line: String.raw`printf '\xba\xf8\x03\xb0H\xee\xb0\n\xee\xf4' | hvsh run --flat -`,
+      line: String.raw`printf '\272\370\003\260H\356\260\n\356\364' | hvsh run --flat -`,
       prints: "H\n",
       needs: "kvm",
     },

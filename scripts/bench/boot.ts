@@ -18,6 +18,8 @@ const ROUNDS = { count: 3, warmUp: 1 };
 const UP = "hvsh-guest: up";
 /** Of one boot; several times what the slowest one took. */
 const LIMIT_MILLISECONDS = 120_000;
+/** Of a VMM's end after SIGTERM. */
+const GRACE_MILLISECONDS = 5000;
 /** Of all boots in the emulated host. */
 const EMULATED_SECONDS = 900;
 /** The modules of KVM on hardware; both have a folder there even if they are built in. */
@@ -81,20 +83,38 @@ async function secondsToInit(
   signal: AbortSignal,
 ): Promise<number> {
   const started = performance.now();
-  await using process = new Deno.Command(program!, {
+  const process = new Deno.Command(program!, {
     args,
     stdin: "null",
     stdout: "piped",
     stderr: "null",
-    signal: AbortSignal.any([signal, AbortSignal.timeout(LIMIT_MILLISECONDS)]),
+    signal,
   }).spawn();
+  const limit = setTimeout(() => process.kill("SIGKILL"), LIMIT_MILLISECONDS);
   let console = "";
-  for await (const text of process.stdout.pipeThrough(new TextDecoderStream())) {
-    console += text;
-    if (console.includes(UP)) return (performance.now() - started) / 1000;
+  try {
+    for await (const text of process.stdout.pipeThrough(new TextDecoderStream())) {
+      console += text;
+      if (console.includes(UP)) return (performance.now() - started) / 1000;
+    }
+  } finally {
+    clearTimeout(limit);
+    await end(process);
   }
   const last = console.trimEnd().split("\n").slice(-10).join("\n  | ");
   throw new Error(`Linux in ${program} did not come to its init; its last lines:\n  | ${last}`);
+}
+
+/** Ends a VMM whose guest runs on. */
+async function end(process: Deno.ChildProcess): Promise<void> {
+  const last = setTimeout(() => process.kill("SIGKILL"), GRACE_MILLISECONDS);
+  try {
+    process.kill("SIGTERM");
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error; // it has ended already
+  }
+  await process.status;
+  clearTimeout(last);
 }
 
 /** Has the bench run in there, and takes the lines that it prints. */

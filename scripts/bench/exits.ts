@@ -60,9 +60,10 @@ async function contestants(
     subject: "hvsh-in-process",
     measure: async () => rate(SLICE, await millisecondsBetweenMarks(document)),
   }];
-  if (bench.cVmm !== undefined) {
+  const c = await bench.c();
+  if (c !== undefined) {
     const server = stack.use(
-      new CServer(bench.cVmm, "serve", await bench.file(guest), bench.signal),
+      new CServer(c.vmm, "serve", await bench.file(guest), bench.signal),
     );
     found.push({
       subject: "c",

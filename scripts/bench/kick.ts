@@ -33,9 +33,10 @@ export const kick: Bench = {
         return (performance.now() - started) * 1000;
       },
     }];
-    if (bench.cVmm !== undefined) {
+    const c = await bench.c();
+    if (c !== undefined) {
       const guest = await bench.file(spinning);
-      const server = stack.use(new CServer(bench.cVmm, "kick", guest, bench.signal));
+      const server = stack.use(new CServer(c.vmm, "kick", guest, bench.signal));
       contestants.push({ subject: "c", measure: async () => (await server.ask())[0]! / 1e3 });
     }
     return resultsOf(

@@ -7,7 +7,7 @@ import { type Bench, resultsOf } from "./bench.ts";
 import { tiny } from "./guests.ts";
 import { type Contestant, interleave } from "./interleave.ts";
 import { peers } from "./peers.ts";
-import type { Workbench } from "./workbench.ts";
+import type { CPrograms, Workbench } from "./workbench.ts";
 
 const ROUNDS = { count: 25, warmUp: 2 };
 
@@ -25,24 +25,31 @@ export const start: Bench = {
     rss: "the most memory that this process had",
   },
   async run(bench) {
-    const lives = await interleave(await contestants(bench), { ...ROUNDS, signal: bench.signal });
+    const c = await bench.c();
+    const lives = await interleave(await contestants(bench, c), {
+      ...ROUNDS,
+      signal: bench.signal,
+    });
     const times = new Map([...lives].map(([who, all]) => [who, all.map((l) => l.milliseconds)]));
     const results = resultsOf("start", "ms", times);
-    if (bench.processTimer === undefined) return results;
+    if (c === undefined) return results;
     const peaks = new Map([...lives].map(([who, all]) => [who, all.map((l) => l.peakKib!)]));
     return [...results, ...resultsOf("rss", "KiB", peaks)];
   },
 };
 
-async function contestants(bench: Workbench): Promise<Contestant<Life>[]> {
+async function contestants(
+  bench: Workbench,
+  c: CPrograms | undefined,
+): Promise<Contestant<Life>[]> {
   const guest = await bench.file(tiny);
   const contestant = (subject: Contestant<Life>["subject"], command: string[]) => ({
     subject,
-    measure: () => live(bench, command),
+    measure: () => live(command, c?.processTimer, bench.signal),
   });
   return [
     contestant("hvsh", [bench.hvsh, "run", "--flat", guest]),
-    ...(bench.cVmm === undefined ? [] : [contestant("c", [bench.cVmm, "run", guest])]),
+    ...(c === undefined ? [] : [contestant("c", [c.vmm, "run", guest])]),
     ...await Promise.all(
       peers(bench).map(async (peer) => contestant(peer.subject, await peer.command(() => tiny))),
     ),
@@ -50,14 +57,17 @@ async function contestants(bench: Workbench): Promise<Contestant<Life>[]> {
 }
 
 /** Runs a process to its end; what the guest printed must be there. */
-async function live(bench: Workbench, command: readonly string[]): Promise<Life> {
-  const timer = bench.processTimer;
+async function live(
+  command: readonly string[],
+  timer: string | undefined,
+  signal: AbortSignal,
+): Promise<Life> {
   const [program, ...args] = timer === undefined ? command : [timer, ...command];
   const started = performance.now();
   const { stdout, stderr } = await new Deno.Command(program!, {
     args,
     stdin: "null",
-    signal: bench.signal,
+    signal,
   }).output();
   const elapsed = performance.now() - started;
   let output = new TextDecoder().decode(stdout);

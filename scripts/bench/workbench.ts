@@ -10,61 +10,61 @@ import { findProgram } from "../setup/find_program.ts";
 
 const SOURCES = new URL(".", import.meta.url);
 
+/** Our own C, compiled. */
+export interface CPrograms {
+  /** c_vmm.c */
+  readonly vmm: string;
+  /** process_timer.c */
+  readonly processTimer: string;
+}
+
 /** Programs and files of one run. */
 export class Workbench implements AsyncDisposable {
   /** The launcher of hvsh. */
   readonly hvsh: string = fileURLToPath(new URL("../hvsh", import.meta.url));
   readonly qemu: string | undefined = findProgram("qemu-system-x86_64");
   readonly lkvm: string | undefined = findProgram("lkvm");
-  readonly #folder: string;
+  /** Ends every process that a bench has started. */
+  readonly signal: AbortSignal;
+  readonly #warn: (line: string) => void;
+  readonly #folder = Deno.makeTempDirSync({ prefix: "hvsh-bench." });
+  #c: Promise<CPrograms | undefined> | undefined;
   #files = 0;
 
   /**
-   * @param folder A new folder of its own
-   * @param signal Ends every process that a bench has started
-   * @param cVmm c_vmm.c, compiled; undefined without a C compiler
-   * @param processTimer process_timer.c, compiled
+   * @param signal Aborts the run
+   * @param warn Told what is left out
    */
-  private constructor(
-    folder: string,
-    readonly signal: AbortSignal,
-    readonly cVmm: string | undefined,
-    readonly processTimer: string | undefined,
-  ) {
-    this.#folder = folder;
+  constructor(signal: AbortSignal, warn: (line: string) => void) {
+    this.signal = signal;
+    this.#warn = warn;
+    if (this.qemu === undefined) warn("no qemu-system-x86_64 on PATH: it is left out");
+    if (this.lkvm === undefined) warn("no lkvm on PATH: it is left out");
   }
 
   /**
-   * Makes the folder and compiles.
+   * Compiles our own C, the first time.
    *
-   * @param signal Aborts the run
-   * @param warn Told what is left out
-   * @returns The workbench; dispose it to remove the folder
+   * @returns The programs; undefined without a C compiler
    * @throws {Error} If the compiler fails
    */
-  static async open(signal: AbortSignal, warn: (line: string) => void): Promise<Workbench> {
-    const folder = await Deno.makeTempDir({ prefix: "hvsh-bench." });
-    await using stack = new AsyncDisposableStack();
-    stack.defer(() => Deno.remove(folder, { recursive: true }));
+  c(): Promise<CPrograms | undefined> {
+    return this.#c ??= this.#compile();
+  }
+
+  async #compile(): Promise<CPrograms | undefined> {
     const compiler = findProgram("cc") ?? findProgram("gcc") ?? findProgram("clang");
-    let bench: Workbench;
     if (compiler === undefined) {
-      warn(
-        "NO C COMPILER (cc, gcc, clang) on PATH: the subject c, all ratios to it, and rss are left out",
+      this.#warn(
+        "NO C COMPILER (cc, gcc, clang) on PATH: the subject c AND ALL OF rss ARE LEFT OUT",
       );
-      bench = new Workbench(folder, signal, undefined, undefined);
-    } else {
-      const [cVmm, timer] = await Promise.all([
-        compile(compiler, "c_vmm", folder),
-        compile(compiler, "process_timer", folder),
-      ]);
-      bench = new Workbench(folder, signal, cVmm, timer);
+      return undefined;
     }
-    for (const [name, path] of [["qemu-system-x86_64", bench.qemu], ["lkvm", bench.lkvm]]) {
-      if (path === undefined) warn(`no ${name} on PATH: it is left out`);
-    }
-    stack.move();
-    return bench;
+    const [vmm, processTimer] = await Promise.all([
+      compile(compiler, "c_vmm", this.#folder),
+      compile(compiler, "process_timer", this.#folder),
+    ]);
+    return { vmm, processTimer };
   }
 
   /**

@@ -95,7 +95,7 @@ onKvm(
           withDevice("throwing_device.ts", read, { mode: "protected" }, { cpus }),
         );
         machine.start();
-        await assert.rejects(machine.ended, /vCPU 0: The device has a mistake/);
+        await assert.rejects(machine.ended, /vCPU 0: Device module0: The device has a mistake/);
       }
       assert.deepEqual(openVmFiles(), before);
     }

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { Machine } from "../../vmm/machine.ts";
 import type { VmDocument } from "../../vmm/document.ts";
 import { flatDocument } from "../flat_machine.ts";
-import { HELLO, listing, NOT_EMULATED, REAL_TRIPLE_FAULT, UNDEFINED } from "../guest_code.ts";
-import { onKvm, onNativeKvm } from "../on_kvm.ts";
+import { HELLO, listing, NOT_EMULATED, UNDEFINED } from "../guest_code.ts";
+import { onKvm } from "../on_kvm.ts";
 
 async function endOf(document: VmDocument) {
   await using machine = await Machine.create(document);
@@ -23,11 +23,6 @@ onKvm("a triple fault in protected and long mode is 102", async () => {
       assert.deepEqual([fault!.mode, fault!.registers.rsp], [bits, 0x7c00n]);
     }
   }
-});
-
-onNativeKvm("a triple fault in real mode is 102 too", async () => {
-  const { kind, status } = await endOf(flatDocument(REAL_TRIPLE_FAULT));
-  assert.deepEqual([kind, status], ["triple-fault", 102]);
 });
 
 onKvm("what KVM cannot emulate is 125, with the instruction's bytes", async () => {
