@@ -6,6 +6,7 @@
 import { HvshError, UsageError } from "../ffi/errors.ts";
 import { nearestWord } from "../vmm/nearest_word.ts";
 import { HELP, parseWords, WordError } from "./argv.ts";
+import { hostErrno } from "./host_errno.ts";
 import { invoke } from "./invoke.ts";
 import { ProcessContext } from "./process_context.ts";
 import { loadVerb, verbNames } from "./table.ts";
@@ -39,7 +40,10 @@ async function runLine(argv: readonly string[]): Promise<number> {
 async function report(error: unknown, argv: readonly string[]): Promise<number> {
   const where = argv[0] === undefined ? "hvsh" : `hvsh ${argv[0]}`;
   if (!(error instanceof HvshError)) {
-    console.error(`${where}: ${error instanceof Error ? error.stack : error}`);
+    // What the host refused Deno is no mistake of ours that a stack would help to find.
+    const refused = hostErrno(error) !== undefined;
+    const text = error instanceof Error && !refused ? error.stack : (error as Error)?.message;
+    console.error(`${where}: ${text ?? error}`);
     return FAILED;
   }
   console.error(`${where}: ${error.message}`);

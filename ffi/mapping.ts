@@ -24,6 +24,11 @@ export interface MapOptions {
   private?: boolean;
   /** Where in the file to start, a multiple of the page size. Default 0. */
   offset?: number;
+  /**
+   * Have the kernel promise the pages now. Huge pages need it: where none is left when one is first
+   * touched, that is a SIGBUS. Default false.
+   */
+  reserve?: boolean;
 }
 
 /** A mapping of a file or device into this process. */
@@ -42,7 +47,8 @@ export class Mapping implements Disposable {
    */
   constructor(fd: number, size: number, options: MapOptions = {}) {
     const protection = options.writable === false ? PROT_READ : PROT_READ | PROT_WRITE;
-    const flags = (options.private ? MAP_PRIVATE : MAP_SHARED) | MAP_NORESERVE;
+    const flags = (options.private ? MAP_PRIVATE : MAP_SHARED) |
+      (options.reserve ? 0 : MAP_NORESERVE);
     const pointer = libc.mmap(
       0n,
       BigInt(size),

@@ -4,8 +4,9 @@
  *
  * @module
  */
-import { DocumentError, VmError } from "../ffi/errors.ts";
+import { DocumentError } from "../ffi/errors.ts";
 import type { IoRange, Width } from "./device.ts";
+import { deviceFailure } from "./device_failure.ts";
 import { lockDevice, unlockDevice } from "./device_lock.ts";
 
 const PORTS = 0x1_0000;
@@ -147,7 +148,9 @@ export class Bus {
   #read(entry: Entry, offset: number, width: Width): number {
     lockDevice(this.#words, entry.lock);
     try {
-      return entry.range.handler.read(offset, width);
+      const value = entry.range.handler.read(offset, width);
+      // Bits beyond the width would show in what a split access reads from another device.
+      return width === 4 ? value >>> 0 : value & (width === 1 ? 0xff : 0xffff);
     } catch (error) {
       throw deviceFailure(entry.owner, error);
     } finally {
@@ -191,14 +194,4 @@ function refuse(what: string, entry: Entry, other: Entry): never {
   throw new DocumentError(
     `Device ${entry.owner} wants ${what} ${span(entry)}: ${other.owner} has ${span(other)}`,
   );
-}
-
-/** What a mistake in a device's code looks like to whoever runs the VM, and perhaps wrote it. */
-function deviceFailure(owner: string, cause: unknown): VmError {
-  const { message, stack = "" } = cause as Error;
-  const place = /^ *at .*?(file:[^)\s]+)/m.exec(stack)?.[1];
-  return new VmError(`Device ${owner}: ${message}`, {
-    cause,
-    ...(place === undefined ? {} : { hint: `look at ${place}` }),
-  });
 }

@@ -17,6 +17,8 @@ export interface ConsoleOptions {
   readonly kernel: boolean;
   /** Called when a kernel has panicked and spins. */
   readonly onPanic: () => void;
+  /** Called when a reader fails, which ends its VM. */
+  readonly onFailure: (error: unknown) => void;
 }
 
 /** The byte devices of a machine. */
@@ -25,7 +27,10 @@ export class Console {
   readonly #set: DeviceSet;
   readonly #watch: PanicWatch | undefined;
   readonly #onPanic: () => void;
-  readonly #busy = new Map<OpenDevice, Promise<void>>();
+  readonly #onFailure: (error: unknown) => void;
+  /** Devices whose output is being handed over, and the work that does it. */
+  readonly #busy = new Set<OpenDevice>();
+  readonly #works = new Set<Promise<void>>();
   readonly #sinks: ConsoleSink[] = [];
   readonly #input: OpenDevice | undefined;
   #pending: Uint8Array[] = [];
@@ -41,6 +46,7 @@ export class Console {
     this.#set = set;
     this.#watch = options.kernel ? new PanicWatch() : undefined;
     this.#onPanic = options.onPanic;
+    this.#onFailure = options.onFailure;
     this.#input = set.devices.find(({ device }) => device.receive !== undefined);
   }
 
@@ -81,8 +87,9 @@ export class Console {
   pump(): void {
     for (const open of this.#set.devices) {
       if (open.ring.length > 0 && !this.#busy.has(open)) {
-        const work = this.#forward(open).finally(() => this.#busy.delete(open));
-        this.#busy.set(open, work);
+        const work = this.#forward(open).catch(this.#onFailure);
+        this.#works.add(work);
+        work.finally(() => this.#works.delete(work));
       }
     }
     this.#offerInput();
@@ -90,22 +97,31 @@ export class Console {
 
   /** Hands over what is left after the machine has stopped. */
   async drain(): Promise<void> {
-    await Promise.all(this.#busy.values());
+    await Promise.all(this.#works);
     for (const open of this.#set.devices) await this.#forward(open);
   }
 
+  /**
+   * Hands over what a device's ring has. That it is empty and that nobody works on it any more is
+   * one step here: a byte that comes later rings the doorbell, and finds the device free.
+   */
   async #forward(open: OpenDevice): Promise<void> {
-    while (open.ring.length > 0) {
-      const bytes = open.ring.take();
-      this.#arena.announceProgress();
-      if (this.#watch !== undefined) {
-        this.#watch.push(bytes);
-        if (this.#watch.over) this.#onPanic();
+    this.#busy.add(open);
+    try {
+      while (open.ring.length > 0) {
+        const bytes = open.ring.take();
+        this.#arena.announceProgress();
+        if (this.#watch !== undefined) {
+          this.#watch.push(bytes);
+          if (this.#watch.over) this.#onPanic();
+        }
+        for (const sink of this.#sinks) {
+          const written = sink(bytes, open.name);
+          if (written !== undefined) await written;
+        }
       }
-      for (const sink of this.#sinks) {
-        const written = sink(bytes, open.name);
-        if (written !== undefined) await written;
-      }
+    } finally {
+      this.#busy.delete(open);
     }
   }
 

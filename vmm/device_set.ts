@@ -10,9 +10,11 @@ import type { Arena, DeviceSlice } from "./arena.ts";
 import { Bus } from "./bus.ts";
 import type { ByteRing } from "./byte_ring.ts";
 import type { Device, DevicePlan, DeviceType } from "./device.ts";
+import { deviceFailure } from "./device_failure.ts";
 import { lockDevice, unlockDevice } from "./device_lock.ts";
 import { closeSlots, type MemorySlot, openSlots } from "./memory.ts";
 import type { GuestMemory } from "./guest_memory.ts";
+import { openDevice } from "./opened_device.ts";
 
 /** What a thread needs to open a machine's devices; plain data, fit for postMessage. */
 export interface DeviceSetPlan {
@@ -52,7 +54,8 @@ export class DeviceSet {
    * @param arena The VM's shared state
    * @param plan What to open
    * @param types The devices' kinds, in the same order
-   * @throws {DocumentError} If two devices want the same ports or addresses
+   * @throws {DocumentError} If one is no device, or two want the same ports or addresses
+   * @throws {VmError} If the code of one throws
    */
   constructor(arena: Arena, plan: DeviceSetPlan, types: readonly DeviceType[]) {
     this.#arena = arena;
@@ -63,7 +66,7 @@ export class DeviceSet {
       const slice = plan.slices[i]!;
       const ring = arena.ring(slice);
       const openMemory = () => this.#memory ??= openSlots(this.#slots);
-      const device = types[i]!.open(config, {
+      const device = openDevice(types[i]!, config, {
         name,
         state: arena.state(slice),
         get memory() {
@@ -96,11 +99,14 @@ export class DeviceSet {
    * @param open The device
    * @param work What to do
    * @returns What it gave
+   * @throws {VmError} If the device's code throws
    */
   locked<T>(open: OpenDevice, work: (device: Device) => T): T {
     lockDevice(this.#arena.words, open.lock);
     try {
       return work(open.device);
+    } catch (error) {
+      throw deviceFailure(open.name, error);
     } finally {
       unlockDevice(this.#arena.words, open.lock);
     }

@@ -68,6 +68,7 @@ export class Machine implements AsyncDisposable {
   #state: MachineState = "created";
   #endKind: VmEndKind | undefined;
   #settled: Promise<void> | undefined;
+  #failure: { readonly error: unknown } | undefined;
   #disposed = false;
 
   private constructor(parts: MachineParts) {
@@ -80,11 +81,13 @@ export class Machine implements AsyncDisposable {
     this.#arena = parts.arena;
     this.#plan = parts.plan;
     this.#devices = parts.devices;
-    this.#timers = new DeviceTimers(parts.devices);
+    const failed = (error: unknown) => this.#fail(error);
+    this.#timers = new DeviceTimers(parts.devices, failed);
     this.ended = this.#end.promise;
     this.console = new Console(parts.arena, parts.devices, {
       kernel: parts.document.boot?.kernel !== undefined,
       onPanic: () => this.#arena.stop("panic"),
+      onFailure: failed,
     });
   }
 
@@ -319,14 +322,24 @@ export class Machine implements AsyncDisposable {
     this.#arena.announceProgress();
   }
 
+  /** Ends it because something on this thread failed, which `ended` will tell of. */
+  #fail(error: unknown): void {
+    this.#failure ??= { error };
+    this.stop();
+  }
+
   /** Serves the doorbell until the machine stops. */
   async #attend(): Promise<void> {
-    for (;;) {
-      const seen = this.#arena.doorbell;
-      this.console.pump();
-      this.#timers.arm();
-      if (this.#ending) return;
-      await this.#arena.doorbellAfter(seen);
+    try {
+      for (;;) {
+        const seen = this.#arena.doorbell;
+        this.console.pump();
+        this.#timers.arm();
+        if (this.#ending) return;
+        await this.#arena.doorbellAfter(seen);
+      }
+    } catch (error) {
+      this.#fail(error);
     }
   }
 
@@ -341,6 +354,7 @@ export class Machine implements AsyncDisposable {
       const faults = await Promise.all(runs);
       this.#timers.clear();
       await this.#drain();
+      if (this.#failure !== undefined) throw this.#failure.error;
       this.#state = "ended";
       const reason = this.#arena.stopReason;
       const kind = reason?.kind ?? this.#endKind ?? "killed";

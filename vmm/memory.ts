@@ -4,10 +4,11 @@
  *
  * @module
  */
+import { Errno } from "../ffi/errno.ts";
 import { DocumentError, HostError } from "../ffi/errors.ts";
 import { closeFile, openFile, OpenFlag, readTextFile } from "../ffi/files.ts";
 import type { Vm } from "../ffi/kvm/vm.ts";
-import { createMemfd, Mapping, viewMemory } from "../ffi/mapping.ts";
+import { createMemfd, type MapOptions, Mapping, viewMemory } from "../ffi/mapping.ts";
 import { Address } from "./board.ts";
 import type { MemoryEntry } from "./document.ts";
 import { GuestMemory } from "./guest_memory.ts";
@@ -15,6 +16,8 @@ import { formatSize } from "./size.ts";
 
 const PAGE = 4096;
 const HUGE_PAGE = 2 ** 21;
+/** As many slots as each KVM since Linux 3.15 has for users (KVM_USER_MEM_SLOTS). */
+const MOST_REGIONS = 509;
 
 /** A slot of guest memory as another thread of this process opens it. */
 export interface MemorySlot {
@@ -61,6 +64,11 @@ export class MachineMemory implements Disposable {
    * @throws {HostError} If the host can't give the memory or open a file
    */
   constructor(entries: readonly MemoryEntry[]) {
+    if (entries.length > MOST_REGIONS) {
+      throw new DocumentError(
+        `VM document, memory: it has ${entries.length} regions, more than ${MOST_REGIONS}`,
+      );
+    }
     try {
       for (const [i, entry] of entries.entries()) this.#add(entry, `memory[${i}]`);
     } catch (error) {
@@ -74,11 +82,24 @@ export class MachineMemory implements Disposable {
     return this.#guest ??= openSlots(this.slots);
   }
 
-  /** Tells KVM of every slot. */
+  /**
+   * Tells KVM of every slot.
+   *
+   * @param vm The VM
+   * @throws {HostError} If it is too large, or beyond the physical addresses that the CPU has
+   */
   register(vm: Vm): void {
-    this.slots.forEach((slot, i) =>
-      vm.setMemory(i, slot.base, slot.size, slot.address, slot.readonly)
-    );
+    for (const [i, { base, size, address, readonly }] of this.slots.entries()) {
+      try {
+        vm.setMemory(i, base, size, address, readonly);
+      } catch (error) {
+        if (!(error instanceof HostError)) throw error;
+        throw new HostError(error.syscall, error.errno, {
+          cause: error,
+          hint: `another address or size for the ${formatSize(size)} at 0x${base.toString(16)}`,
+        });
+      }
+    }
   }
 
   /**
@@ -108,13 +129,13 @@ export class MachineMemory implements Disposable {
     const offset = entry.offset ?? 0;
     const size = Math.ceil((entry.size ?? length - offset) / PAGE) * PAGE;
     if (size <= 0 || offset % PAGE !== 0 || offset + size > Math.ceil(length / PAGE) * PAGE) {
+      const wanted = entry.size === undefined ? "any" : `${entry.size}`;
       throw new DocumentError(
-        `VM document, ${where}: ${entry.path} has ${length} bytes, not ${size} at ${offset}`,
+        `VM document, ${where}: ${entry.path} has ${length} bytes, not ${wanted} at ${offset}`,
         { hint: `"offset" is a multiple of ${PAGE} and the file must hold the whole region` },
       );
     }
-    const mapping = new Mapping(fd, size, { private: !shared, offset });
-    this.#mappings.push(mapping);
+    const mapping = this.#map(fd, size, { private: !shared, offset });
     const readonly = entry.type === "rom";
     this.#place({ base: entry.base, size, address: mapping.address, ram: false, readonly }, where);
   }
@@ -140,29 +161,56 @@ export class MachineMemory implements Disposable {
   }
 
   #anonymous(name: string, size: number): Mapping {
-    const hugePages = size % HUGE_PAGE === 0 && freeHugePages() * HUGE_PAGE >= size;
-    let mapping: Mapping;
+    const spare = size % HUGE_PAGE === 0 && freeHugePages() * HUGE_PAGE >= size;
+    const huge = spare ? this.#ofHugePages(name, size) : undefined;
+    if (huge !== undefined) return huge;
     try {
-      const fd = createMemfd(`hvsh-${name}`, size, { hugePages });
-      this.#fds.push(fd);
-      mapping = new Mapping(fd, size);
+      const mapping = this.#map(this.#memfd(name, size), size);
+      if (size >= HUGE_PAGE) mapping.adviseHugePages();
+      return mapping;
     } catch (error) {
       if (!(error instanceof HostError)) throw error;
       throw new HostError(error.syscall, error.errno, {
         cause: error,
-        hint: `the guest wants ${formatSize(size)} of memory; try a smaller \`create -m\``,
+        ...(error.errno === Errno.ENOMEM || error.errno === Errno.ENOSPC
+          ? { hint: `the guest wants ${formatSize(size)} of memory; try a smaller \`create -m\`` }
+          : {}),
       });
     }
+  }
+
+  /** Memory of reserved huge pages, unless somebody else has taken them meanwhile. */
+  #ofHugePages(name: string, size: number): Mapping | undefined {
+    try {
+      return this.#map(this.#memfd(name, size, { hugePages: true }), size, { reserve: true });
+    } catch (error) {
+      if (error instanceof HostError) return undefined;
+      throw error;
+    }
+  }
+
+  #memfd(name: string, size: number, options: { hugePages?: boolean } = {}): number {
+    const fd = createMemfd(`hvsh-${name}`, size, options);
+    this.#fds.push(fd);
+    return fd;
+  }
+
+  #map(fd: number, size: number, options: MapOptions = {}): Mapping {
+    const mapping = new Mapping(fd, size, options);
     this.#mappings.push(mapping);
-    if (!hugePages && size >= HUGE_PAGE) mapping.adviseHugePages();
     return mapping;
   }
 
   #place(slot: MemorySlot, where: string): void {
     const end = slot.base + slot.size;
-    if (slot.base % PAGE !== 0 || !Number.isSafeInteger(end)) {
+    if (slot.base % PAGE !== 0) {
       throw new DocumentError(
         `VM document, ${where}: base 0x${slot.base.toString(16)} is not a multiple of ${PAGE}`,
+      );
+    }
+    if (!Number.isSafeInteger(end)) {
+      throw new DocumentError(
+        `VM document, ${where}: 0x${slot.base.toString(16)} and ${slot.size} bytes are beyond 2^53`,
       );
     }
     const other = this.slots.find((s) => s.base < end && slot.base < s.base + s.size);

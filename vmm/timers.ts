@@ -13,14 +13,17 @@ const MAX_DELAY = 2 ** 31 - 1;
 export class DeviceTimers {
   readonly #set: DeviceSet;
   readonly #timed: DeviceSet["devices"];
+  readonly #failed: (error: unknown) => void;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #due = Infinity;
 
   /**
    * @param set The devices of this thread
+   * @param failed Told of what a device's code throws while nobody else is on the stack
    */
-  constructor(set: DeviceSet) {
+  constructor(set: DeviceSet, failed: (error: unknown) => void) {
     this.#set = set;
+    this.#failed = failed;
     this.#timed = set.devices.filter(({ device }) => device.deadline !== undefined);
   }
 
@@ -28,7 +31,8 @@ export class DeviceTimers {
   arm(): void {
     let due = Infinity;
     for (const open of this.#timed) {
-      due = Math.min(due, this.#set.locked(open, (device) => device.deadline!()));
+      const wanted = this.#set.locked(open, (device) => device.deadline!());
+      if (wanted < due) due = wanted; // a device that gives NaN wants none
     }
     if (due === this.#due) return;
     this.clear();
@@ -37,8 +41,12 @@ export class DeviceTimers {
     const delay = Math.min(Math.max(0, due - monotonicMilliseconds()), MAX_DELAY);
     this.#timer = setTimeout(() => {
       this.#due = Infinity;
-      this.#expire();
-      this.arm();
+      try {
+        this.#expire();
+        this.arm();
+      } catch (error) {
+        this.#failed(error);
+      }
     }, delay);
   }
 

@@ -23,6 +23,9 @@ export interface ExitRecord {
   readonly status: number;
 }
 
+/** How long to leave a listener alone that could not accept. */
+const ACCEPT_AGAIN_MILLISECONDS = 50;
+
 /** A VM that others can reach. */
 export class Owner implements Disposable {
   readonly #machine: Machine;
@@ -30,6 +33,7 @@ export class Owner implements Disposable {
   readonly #listener: Deno.UnixListener;
   readonly #name: string;
   #waitedFor = false;
+  #closed = false;
 
   /**
    * Takes the name and opens the control socket.
@@ -73,17 +77,26 @@ export class Owner implements Disposable {
   leave(end: VmEnd): void {
     if (this.#waitedFor) return this[Symbol.dispose]();
     const path = this.directory.exit;
-    // Written beside and renamed: a reader sees all of it or nothing.
-    Deno.writeTextFileSync(`${path}.new`, JSON.stringify(this.#record(end)) + "\n");
-    Deno.renameSync(`${path}.new`, path);
-    this.#listener.close();
+    try {
+      // Written beside and renamed: a reader sees all of it or nothing.
+      Deno.writeTextFileSync(`${path}.new`, JSON.stringify(this.#record(end)) + "\n");
+      Deno.renameSync(`${path}.new`, path);
+    } catch {
+      return this[Symbol.dispose](); // a full disk has no room for the word, but the name is free
+    }
+    this.#close();
     this.#claim.release();
   }
 
   /** Gives the name back and leaves nothing. */
   [Symbol.dispose](): void {
-    this.#listener.close();
+    this.#close();
     this.#claim[Symbol.dispose]();
+  }
+
+  #close(): void {
+    this.#closed = true;
+    this.#listener.close();
   }
 
   #record(end: VmEnd): ExitRecord {
@@ -108,7 +121,15 @@ export class Owner implements Disposable {
         return this.handle;
       },
     };
-    for await (const connection of this.#listener) serve(connection, methods);
+    while (!this.#closed) {
+      try {
+        serve(await this.#listener.accept(), methods);
+      } catch {
+        if (this.#closed) return;
+        // Out of descriptors: the VM goes on, and clients that leave give some back.
+        await new Promise((resolve) => setTimeout(resolve, ACCEPT_AGAIN_MILLISECONDS));
+      }
+    }
   }
 }
 

@@ -55,6 +55,9 @@ export class RunDirectory {
   get exit(): string {
     return `${this.path}/exit`;
   }
+  get #lock(): string {
+    return `${this.path}/lock`;
+  }
 
   /**
    * Takes the name for this process, over what a dead owner may have left.
@@ -66,7 +69,7 @@ export class RunDirectory {
     makePrivate(runRoot());
     for (;;) {
       makePrivate(this.path);
-      const fd = openFile(`${this.path}/lock`, OpenFlag.RDWR | OpenFlag.CREAT);
+      const fd = this.#openLock();
       if (!tryLock(fd)) {
         closeFile(fd);
         throw new VmError(`There is a live VM named "${this.name}" already`, {
@@ -74,7 +77,7 @@ export class RunDirectory {
         });
       }
       // Its last owner may have removed the folder between the open and the lock.
-      if (exists(`${this.path}/lock`)) {
+      if (exists(this.#lock)) {
         for (const leftover of [this.control, this.exit, this.consoleLog]) remove(leftover);
         return new Claim(this, fd);
       }
@@ -82,11 +85,24 @@ export class RunDirectory {
     }
   }
 
+  #openLock(): number {
+    try {
+      return openFile(this.#lock, OpenFlag.RDWR | OpenFlag.CREAT);
+    } catch (error) {
+      try {
+        Deno.removeSync(this.path);
+      } catch {
+        // It is not empty, or somebody else has removed it: not ours to care for.
+      }
+      throw error;
+    }
+  }
+
   /** Whether its owner lives. */
   get live(): boolean {
     let fd: number;
     try {
-      fd = openFile(`${this.path}/lock`, OpenFlag.RDWR);
+      fd = openFile(this.#lock, OpenFlag.RDWR);
     } catch (error) {
       if (error instanceof HostError) return false;
       throw error;
@@ -96,9 +112,16 @@ export class RunDirectory {
     return !free;
   }
 
-  /** Removes the folder. */
+  /** Removes the folder, the files in it by their names first: to list it would take a descriptor. */
   remove(): void {
-    remove(this.path);
+    for (const path of [this.control, this.config, this.exit, this.consoleLog, this.#lock]) {
+      remove(path);
+    }
+    try {
+      Deno.removeSync(this.path);
+    } catch {
+      remove(this.path);
+    }
   }
 }
 

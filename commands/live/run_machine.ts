@@ -7,6 +7,7 @@ import type { VmDocument } from "../../vmm/document.ts";
 import { ExitStatus, type VmEnd } from "../../vmm/end.ts";
 import { Machine } from "../../vmm/machine.ts";
 import type { VerbContext } from "../verb.ts";
+import { ConsoleLog } from "./console_log.ts";
 import { LastLines } from "./last_lines.ts";
 import { type Handle, Owner } from "./owner.ts";
 import { attachInput, consoleInput } from "./terminal.ts";
@@ -20,8 +21,8 @@ export interface RunOptions {
 }
 
 const SHOWN_LINES = 10;
-/** A detached console's log keeps between this and twice this many bytes. */
-const LOG_BYTES = 4 * 2 ** 20;
+/** setTimeout's own limit. */
+const MOST_DELAY = 2 ** 31 - 1;
 const SIGPIPE_STATUS = 141;
 const SIGNALS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 
@@ -107,16 +108,8 @@ export async function runDetached(
 ): Promise<number> {
   await using machine = await Machine.create(document);
   const owner = new Owner(machine, document.name ?? ownName());
-  const path = owner.directory.consoleLog;
-  let size = 0;
-  machine.console.attach((bytes) => {
-    if (size > LOG_BYTES) { // the older half is still there under .old
-      Deno.renameSync(path, `${path}.old`);
-      size = 0;
-    }
-    Deno.writeFileSync(path, bytes, { append: true, mode: 0o600 });
-    size += bytes.length;
-  });
+  const log = new ConsoleLog(owner.directory.consoleLog);
+  machine.console.attach((bytes) => log.write(bytes));
   const stopListening = onSignals(() => machine.stop());
   machine.start(options);
   running(owner.handle);
@@ -138,7 +131,15 @@ function ownName(): string {
 
 function limitTime(machine: Machine, seconds: number | undefined): () => void {
   if (seconds === undefined) return () => {};
-  const timer = setTimeout(() => machine.stop("timeout"), seconds * 1000);
+  const end = performance.now() + seconds * 1000;
+  let timer: ReturnType<typeof setTimeout>;
+  const wait = () => {
+    const left = Math.max(0, end - performance.now());
+    timer = left > MOST_DELAY
+      ? setTimeout(wait, MOST_DELAY)
+      : setTimeout(() => machine.stop("timeout"), left);
+  };
+  wait();
   return () => clearTimeout(timer);
 }
 

@@ -9,6 +9,7 @@ import { applyBuildFlags, bootsFromWords, buildFlags } from "../build_flags.ts";
 import { documents } from "../documents.ts";
 import { detach } from "../live/detach.ts";
 import { runAttached } from "../live/run_machine.ts";
+import { readStream } from "../stdin_image.ts";
 import type { Verb, VerbContext, Words } from "../verb.ts";
 
 /** The row of `run`. */
@@ -76,7 +77,7 @@ async function documentOf(
           hint: "cat IMAGE | hvsh run --flat -",
         });
       }
-      return await new Response(ReadableStream.from(context.bytes)).bytes();
+      return await readStream(context.bytes);
     },
   };
   if (bootsFromWords(words)) {

@@ -15,12 +15,12 @@ import { type Contestant, interleave } from "./interleave.ts";
 import { millisecondsBetweenMarks as peerMilliseconds, peers } from "./peers.ts";
 import type { Workbench } from "./workbench.ts";
 
-/** Exits of one slice: 4 ms where an exit takes 8 us. */
-const SLICE = 500;
-const ROUNDS = { count: 200, warmUp: 20 };
+/** Exits of one slice: 8 ms where an exit takes 8 us. */
+const SLICE = 1000;
+const ROUNDS = { count: 120, warmUp: 15 };
 /** A peer's slice has a whole process around it, so there are fewer and longer ones. */
 const PEER_SLICE = 4000;
-const PEER_EVERY = 20;
+const PEER_EVERY = 12;
 
 type Build = (exits: number, placement: Placement) => Uint8Array<ArrayBuffer>;
 

@@ -8,8 +8,7 @@ import type { StartState } from "../cpu/start_state.ts";
 import type { BootDocument } from "../document.ts";
 import type { MachineMemory } from "../memory.ts";
 import { loadFlat } from "./flat.ts";
-import type { Image } from "./image.ts";
-import { readImage, readInitrd } from "./read_image.ts";
+import { readImage, readImages, readInitrd } from "./read_image.ts";
 
 /** What loaders are told beside the document. */
 export interface LoadFacts {
@@ -95,19 +94,18 @@ async function loadFlatImages(
   memory: MachineMemory,
   { images, mode, entry }: NonNullable<BootDocument["flat"]>,
 ): Promise<StartState> {
-  const read = await Promise.all(images.map(async ({ path, data, base }, i) => {
-    let image: Image;
-    if (data !== undefined) {
-      image = { path: path ?? "flat image", bytes: Uint8Array.fromBase64(data) };
-    } else if (path !== undefined) {
-      image = await readImage(path);
-    } else {
-      throw new DocumentError(
-        `VM document, boot.flat.images[${i}]: it has no "path" and no "data"`,
-      );
-    }
+  const paths = images.flatMap(({ path, data }, i) => {
+    if (data !== undefined) return [];
+    if (path !== undefined) return [path];
+    throw new DocumentError(`VM document, boot.flat.images[${i}]: it has no "path" and no "data"`);
+  });
+  const files = await readImages(paths);
+  const read = images.map(({ path = "flat image", data, base }) => {
+    const image = data === undefined
+      ? files.shift()!
+      : { path, bytes: Uint8Array.fromBase64(data) };
     return { ...image, ...(base === undefined ? {} : { base }) };
-  }));
+  });
   return loadFlat(memory.guest, read, {
     ...(mode === undefined ? {} : { mode }),
     ...(entry === undefined ? {} : { entry }),
@@ -119,15 +117,13 @@ async function loadMultibootKernel(
   { multiboot, cmdline }: BootDocument,
 ): Promise<StartState> {
   const { path, modules = [] } = multiboot!;
-  const [image, ...loaded] = await Promise.all([
-    readImage(path),
-    ...modules.map(async ({ path, cmdline }) => ({
-      ...await readImage(path),
-      ...(cmdline === undefined ? {} : { cmdline }),
-    })),
-  ]);
+  const [image, ...files] = await readImages([path, ...modules.map((module) => module.path)]);
+  const loaded = files.map((file, i) => {
+    const { cmdline } = modules[i]!;
+    return { ...file, ...(cmdline === undefined ? {} : { cmdline }) };
+  });
   const { loadMultiboot } = await import("./multiboot.ts");
-  return await loadMultiboot(memory.guest, image, {
+  return await loadMultiboot(memory.guest, image!, {
     modules: loaded,
     ...(cmdline === undefined ? {} : { cmdline }),
   });

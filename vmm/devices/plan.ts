@@ -11,6 +11,12 @@ import type { DeviceEntry } from "../document.ts";
 import type { RtcConfig } from "./rtc.ts";
 import type { SerialConfig } from "./serial.ts";
 
+const PORTS = 0x1_0000;
+/** The eight ports of a UART must fit behind the first. */
+const SERIAL_PORTS = PORTS - 7;
+/** The inputs of the I/O APIC (82093AA data sheet, §2.4). */
+const IOAPIC_PINS = 24;
+
 /** What the board's own devices are told of the machine. */
 export interface BoardFacts {
   /** Memory sizes, for CMOS. */
@@ -29,7 +35,8 @@ export interface BoardFacts {
  * @param entries The document's `devices`
  * @param facts What the board's devices are told
  * @returns Every device, named, in the order in which they are opened
- * @throws {DocumentError} If there are more serial ports than a PC has, or a name is used twice
+ * @throws {DocumentError} If there are more serial ports than a PC has, a name is used twice, or a
+ *   number cannot be what it should
  */
 export function planDevices(entries: readonly DeviceEntry[], facts: BoardFacts): DevicePlan[] {
   const counts = new Map<string, number>();
@@ -38,6 +45,12 @@ export function planDevices(entries: readonly DeviceEntry[], facts: BoardFacts):
     counts.set(entry.type, number + 1);
     const { type, name = `${type}${number}`, module, ...config } = entry;
     if (type === "serial") return { name, type, config: serialConfig(config, number, name) };
+    if (type === "debug_console") return { name, type, config: portConfig(config, name) };
+    if (type === "fw_cfg") {
+      throw new DocumentError(`VM document, ${name}: fw_cfg is made with what it hands out`, {
+        hint: "`hvsh firmware` gives the machine one",
+      });
+    }
     return {
       name,
       type,
@@ -80,13 +93,32 @@ function serialConfig(
   name: string,
 ): SerialConfig & Record<string, unknown> {
   const port = config.port ?? Port.COM[number];
-  if (typeof port !== "number") {
+  if (port === undefined) {
     throw new DocumentError(`VM document, ${name}: a PC has ${Port.COM.length} serial ports`, {
       hint: 'give it a "port" of its own',
     });
   }
-  const known = (Port.COM as readonly number[]).indexOf(port);
+  const base = wholeNumber(port, SERIAL_PORTS, name, "port");
+  const known = (Port.COM as readonly number[]).indexOf(base);
   const irq = config.irq ?? Irq.COM[known < 0 ? number % Irq.COM.length : known];
-  if (typeof irq !== "number") throw new DocumentError(`VM document, ${name}: "irq" is no number`);
-  return { ...config, port, irq };
+  return { ...config, port: base, irq: wholeNumber(irq, IOAPIC_PINS, name, "irq") };
+}
+
+function portConfig(
+  config: Readonly<Record<string, unknown>>,
+  name: string,
+): Readonly<Record<string, unknown>> {
+  const { port, ...others } = config;
+  if (port === undefined) return others;
+  return { ...others, port: wholeNumber(port, PORTS, name, "port") };
+}
+
+/** A number of the document, 0 to `end - 1`. */
+function wholeNumber(value: unknown, end: number, name: string, key: string): number {
+  if (Number.isInteger(value) && (value as number) >= 0 && (value as number) < end) {
+    return value as number;
+  }
+  throw new DocumentError(
+    `VM document, ${name}: "${key}" is ${JSON.stringify(value)}, not a number from 0 to ${end - 1}`,
+  );
 }

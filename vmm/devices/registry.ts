@@ -28,6 +28,13 @@ const LOADERS = new Map<string, () => DeviceType | Promise<DeviceType>>([
   ["fw_cfg", async () => (await import("./fw_cfg.ts")).fwCfg],
 ]);
 
+/** Bytes of registers; more than any device has. */
+const MOST_STATE = 2 ** 24;
+/** Bytes of a device's program. */
+const MOST_SOURCE = 2 ** 26;
+/** How long a user's module may take to load, what it imports from the network included. */
+const MOST_LOAD_SECONDS = 60;
+
 /** The words that {@linkcode loadDeviceType} knows. */
 export const deviceTypes: readonly string[] = [...LOADERS.keys()];
 
@@ -52,14 +59,8 @@ export async function loadDeviceType(type: string, module?: string): Promise<Dev
 }
 
 async function loadModule(url: string): Promise<DeviceType> {
-  const file = url.startsWith("file:") ? decodeURIComponent(new URL(url).pathname) : url;
-  let loaded: { default?: unknown };
-  try {
-    loaded = await import(url);
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new DocumentError(`${file}: cannot load the device: ${reason}`, { cause });
-  }
+  const file = fileOf(url);
+  const loaded = await importInTime(url, file);
   const missing = missingFrom(loaded.default);
   if (missing !== undefined) {
     throw new DocumentError(`${file}: ${missing}`, {
@@ -67,6 +68,53 @@ async function loadModule(url: string): Promise<DeviceType> {
     });
   }
   return loaded.default as DeviceType;
+}
+
+/** The path behind a file's URL, if something can be imported from it; other URLs as they are. */
+function fileOf(url: string): string {
+  if (!URL.canParse(url)) {
+    throw new DocumentError(`VM document, devices: the module "${url.slice(0, 64)}" is no URL`, {
+      hint: "`hvsh device FILE.ts` writes one",
+    });
+  }
+  if (!url.startsWith("file:")) return url;
+  let file = url;
+  try {
+    file = decodeURIComponent(new URL(url).pathname);
+    const { isFile, size } = Deno.statSync(file);
+    // The import of /dev/zero, or of a FIFO, would have no end.
+    if (!isFile || size > MOST_SOURCE) throw new Error("it is not a file of a program's size");
+    return file;
+  } catch (cause) {
+    const reason = cause instanceof Deno.errors.NotFound ? "there is no such file" : cause;
+    throw cannotLoad(file, reason);
+  }
+}
+
+/** A module that waits at its top level for something that never comes must not hang its VM. */
+async function importInTime(url: string, file: string): Promise<{ default?: unknown }> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(
+    () => late.reject(new Error(`it has not loaded within ${MOST_LOAD_SECONDS} s`)),
+    MOST_LOAD_SECONDS * 1000,
+  );
+  try {
+    return await Promise.race([import(url), late.promise]);
+  } catch (cause) {
+    throw cannotLoad(file, cause);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function cannotLoad(file: string, cause: unknown): DocumentError {
+  const message = cause instanceof Error ? cause.message : String(cause);
+  const [reason, ...more] = message.split("\n");
+  const place = /^ *at (file:\S+)$/m.exec(more.join("\n"))?.[1];
+  return new DocumentError(`${file}: cannot load the device: ${reason}`, {
+    cause,
+    ...(place === undefined ? {} : { hint: `look at ${place}` }),
+  });
 }
 
 /** What keeps a value from being a {@linkcode DeviceType}. */
@@ -78,8 +126,11 @@ function missingFrom(value: unknown): string | undefined {
     return 'the default export has no "type", the word that names the kind of device';
   }
   const size = typeof state === "function" ? (state as { size?: unknown }).size : undefined;
-  if (!Number.isSafeInteger(size)) {
+  if (typeof size !== "number" || !Number.isSafeInteger(size) || size < 0) {
     return 'the default export has no "state", the layout that `struct()` gives';
+  }
+  if (size > MOST_STATE) {
+    return `its "state" has ${size} bytes, a device has ${MOST_STATE} at most`;
   }
   if (typeof open !== "function") {
     return 'the default export has no "open", a function (config, context) => Device';

@@ -1,0 +1,130 @@
+/**
+ * Our declarations of the kernel's ABI against the kernel's own headers, as the C compiler reads
+ * them: sizes, offsets and numbers.
+ */
+import assert from "node:assert/strict";
+import { Errno } from "../ffi/errno.ts";
+import { Exit } from "../ffi/kvm/exit.ts";
+import { Capability, Ioctl } from "../ffi/kvm/ioctl.ts";
+import * as kvmStructs from "../ffi/kvm/structs.ts";
+import type { StructType } from "../ffi/struct.ts";
+import { findProgram } from "../scripts/setup/find_program.ts";
+import { BootE820Entry, BootParams } from "../vmm/boot/boot_params.ts";
+import { SetupHeader } from "../vmm/boot/setup_header.ts";
+
+// deno-lint-ignore no-explicit-any -- any layout at all
+type AnyStruct = StructType<any>;
+
+const { RunOffset, ...kvmTypes } = kvmStructs;
+const STRUCTS: readonly AnyStruct[] = [
+  ...Object.values(kvmTypes) as AnyStruct[],
+  BootParams,
+  BootE820Entry,
+  SetupHeader,
+];
+
+const HEADERS = ["errno.h", "stddef.h", "stdio.h", "linux/kvm.h", "asm/bootparam.h"];
+const compiler = findProgram("cc");
+const required = Deno.env.get("HVSH_REQUIRE_KVM") === "1";
+
+/** Padding has no meaning, and names of its own in each header. */
+const isPadding = (name: string) => /^_?(pad|reserved)/.test(name);
+
+/** What the header calls a field of ours: we have the structs inside of kvm_vcpu_events flat. */
+function member(type: AnyStruct, field: string): string {
+  if (type.structName !== "kvm_vcpu_events") return field;
+  return field.replace(
+    /^(exception|interrupt|nmi|smi|triple_fault)_(?!has_payload|payload)/,
+    "$1.",
+  );
+}
+
+/** A C program that prints a line `name value` for everything to compare. */
+function program(): string {
+  const print = (name: string, expression: string) =>
+    `printf("%s %llu\\n", "${name}", (unsigned long long)(${expression}));`;
+  // A header older than ours lacks the newest names; what it has is compared.
+  const constants = (prefix: string, table: Readonly<Record<string, number>>) =>
+    Object.keys(table).flatMap((name) => {
+      const macro = prefix + name;
+      return [`#ifdef ${macro}`, print(macro, macro), "#endif"];
+    });
+  const layouts = STRUCTS.flatMap((type) => [
+    // Of kvm_run we declare the start only.
+    ...(type === kvmTypes.kvm_run
+      ? []
+      : [print(`sizeof ${type.structName}`, `sizeof(struct ${type.structName})`)]),
+    ...Object.keys(type.offsets).filter((field) => !isPadding(field)).map((field) =>
+      print(
+        `${type.structName}.${field}`,
+        `offsetof(struct ${type.structName}, ${member(type, field)})`,
+      )
+    ),
+  ]);
+  const run = Object.keys(RunOffset).map((field) =>
+    print(`RunOffset.${field}`, `offsetof(struct kvm_run, ${field})`)
+  );
+  return [
+    ...HEADERS.map((header) => `#include <${header}>`),
+    "int main(void) {",
+    ...layouts,
+    ...run,
+    ...constants("KVM_", Ioctl),
+    ...constants("KVM_CAP_", Capability),
+    ...constants("KVM_EXIT_", Exit),
+    ...constants("", Errno),
+    "return 0; }",
+  ].join("\n");
+}
+
+/** Our own values under the names of {@linkcode program}. */
+function ours(): Map<string, number> {
+  const named = (prefix: string, table: Readonly<Record<string, number>>) =>
+    Object.entries(table).map(([name, value]) => [prefix + name, value] as const);
+  return new Map([
+    ...STRUCTS.flatMap((type) => [
+      [`sizeof ${type.structName}`, type.size] as const,
+      ...named(`${type.structName}.`, type.offsets as Record<string, number>),
+    ]),
+    ...named("RunOffset.", RunOffset),
+    ...named("KVM_", Ioctl),
+    ...named("KVM_CAP_", Capability),
+    ...named("KVM_EXIT_", Exit),
+    ...named("", Errno),
+  ]);
+}
+
+/** What the compiler makes of the program. */
+async function theirs(): Promise<Map<string, number>> {
+  const folder = await Deno.makeTempDir({ prefix: "hvsh-test-" });
+  try {
+    await Deno.writeTextFile(`${folder}/layout.c`, program());
+    const run = async (command: string, ...args: string[]) => {
+      const { code, stdout, stderr } = await new Deno.Command(command, { args }).output();
+      assert.equal(code, 0, `${command}: ${new TextDecoder().decode(stderr)}`);
+      return new TextDecoder().decode(stdout);
+    };
+    await run(compiler!, "-o", `${folder}/layout`, `${folder}/layout.c`);
+    const lines = (await run(`${folder}/layout`)).trim().split("\n");
+    return new Map(lines.map((line) => {
+      const at = line.lastIndexOf(" ");
+      return [line.slice(0, at), Number(line.slice(at + 1))];
+    }));
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+Deno.test({
+  name: "sizes, offsets and numbers of the kernel's ABI are those of the C headers",
+  ignore: compiler === undefined && !required,
+  async fn() {
+    assert.ok(compiler, "There is no C compiler: install gcc and linux-libc-dev");
+    const expected = await theirs();
+    const found = ours();
+    const wrong = [...expected].filter(([name, value]) => found.get(name) !== value)
+      .map(([name, value]) => `${name} is ${value}, not ${found.get(name)}`);
+    assert.deepEqual(wrong, []);
+    assert.ok(expected.size > 200, `only ${expected.size} values were compared`);
+  },
+});
