@@ -18,6 +18,10 @@ const PROGRAMS = [
   { program: "jq", package: "jq" },
   { program: "zstd", package: "zstd" },
   { program: "xz", package: "xz-utils" },
+  { program: "zsh", package: "zsh" },
+  { program: "fish", package: "fish" },
+  { program: "python3", package: "python3-minimal" },
+  { program: "cc", package: "gcc libc6-dev" },
 ];
 
 const say = (line: string): void => console.error(`setup: ${line}`);
@@ -25,13 +29,11 @@ const say = (line: string): void => console.error(`setup: ${line}`);
 /** Installs the missing programs where this process may, and gives what stays missing. */
 async function providePrograms(): Promise<string[]> {
   const lacking = () => PROGRAMS.filter(({ program }) => findProgram(program) === undefined);
-  const packages = lacking().map((row) => row.package);
+  const packages = lacking().flatMap((row) => row.package.split(" "));
   if (packages.length === 0) return [];
   const programs = lacking().map((row) => row.program).join(", ");
   if (findProgram("apt-get") === undefined) {
-    return [
-      `${programs} not found; install QEMU for x86, e2fsprogs, jq, zstd and xz with this system's package manager`,
-    ];
+    return [`${programs} not found; install them with this system's package manager`];
   }
   if (!isRoot()) return [`${programs} not found; run: ${installCommand(packages)}`];
   say(`installing ${packages.join(" ")}`);
