@@ -68,7 +68,7 @@ async function main(): Promise<number> {
       status = 1;
     }
   }
-  if (!flags.includes("--json")) {
+  if (!flags.includes("--json") && results.length > 0) {
     await Deno.stdout.write(new TextEncoder().encode(resultTable(results)));
   }
   return status;

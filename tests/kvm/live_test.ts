@@ -165,9 +165,9 @@ onKvm("what a detached VM cannot do is told where it was started", async () => {
   assert.match(stderr, /^hvsh run: VM document, boot: there is nothing to boot\n/);
 });
 
-onKvm("ten kills in a row are each answered", async () => {
+onKvm("kills in a row are each answered", async () => {
   await using home = new HvshHome();
-  for (let round = 0; round < 10; round++) {
+  for (let round = 0; round < 4; round++) {
     await detached(home, "short", SPIN);
     const { status, stderr } = await home.run(["kill", "short"]);
     assert.deepEqual([status, stderr], [0, ""]);
