@@ -61,7 +61,13 @@ function hostError(error: unknown, syscall: string, path: string): unknown {
  * Writes a console's output to stdout without holding the event loop up.
  *
  * @param bytes What the guest wrote
+ * @throws {Deno.errors.BrokenPipe} If its reader is gone
+ * @throws {HostError} If they cannot be written
  */
 export async function writeConsole(bytes: Uint8Array): Promise<void> {
-  for (let done = 0; done < bytes.length;) done += await Deno.stdout.write(bytes.subarray(done));
+  for (let done = 0; done < bytes.length;) {
+    done += await Deno.stdout.write(bytes.subarray(done)).catch((error) => {
+      throw error instanceof Deno.errors.BrokenPipe ? error : hostError(error, "write", "stdout");
+    });
+  }
 }

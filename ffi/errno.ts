@@ -161,6 +161,7 @@ export const Errno = {
   EEXIST: 17,
   ENODEV: 19,
   EINVAL: 22,
+  EMFILE: 24,
   ENOSPC: 28,
   EPIPE: 32,
   ENOSYS: 38,

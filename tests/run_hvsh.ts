@@ -183,6 +183,11 @@ export class HvshHome implements AsyncDisposable {
     return await process.result();
   }
 
+  /** The processes that were started here and live, whoever their parents are. */
+  processes(): { pid: number; command: string }[] {
+    return processesOf(this.#mark);
+  }
+
   /** Waits until no process lives that was started here, whoever its parent is. */
   async empty(): Promise<void> {
     const end = performance.now() + DEADLINE_SECONDS * 1000;

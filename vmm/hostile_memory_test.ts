@@ -1,6 +1,7 @@
 import { deepEqual, equal, throws } from "node:assert/strict";
 import { DocumentError, HostError } from "../ffi/errors.ts";
 import type { Vm } from "../ffi/kvm/vm.ts";
+import "../tests/c_library.ts";
 import { openFiles } from "../tests/leaks.ts";
 import type { MemoryEntry } from "./document.ts";
 import { MachineMemory } from "./memory.ts";

@@ -351,9 +351,10 @@ export class Machine implements AsyncDisposable {
       this.#request(Request.STOP);
       this.#arena.ringDoorbell();
       await Promise.allSettled(runs);
-      const faults = await Promise.all(runs);
       this.#timers.clear();
-      await this.#drain();
+      // The last words of a VM that failed count most.
+      await this.#drain().catch((error) => this.#failure ??= { error });
+      const faults = await Promise.all(runs);
       if (this.#failure !== undefined) throw this.#failure.error;
       this.#state = "ended";
       const reason = this.#arena.stopReason;
@@ -376,8 +377,11 @@ export class Machine implements AsyncDisposable {
     if (await Promise.race([drained, this.#told.promise.then(() => "told")]) !== "told") return;
     const late = Promise.withResolvers<void>();
     const timer = setTimeout(late.resolve, SLOW_READER_MILLISECONDS);
-    await Promise.race([drained, late.promise]);
-    clearTimeout(timer);
+    try {
+      await Promise.race([drained, late.promise]);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 }
 

@@ -172,9 +172,7 @@ export class MachineMemory implements Disposable {
       if (!(error instanceof HostError)) throw error;
       throw new HostError(error.syscall, error.errno, {
         cause: error,
-        ...(error.errno === Errno.ENOMEM || error.errno === Errno.ENOSPC
-          ? { hint: `the guest wants ${formatSize(size)} of memory; try a smaller \`create -m\`` }
-          : {}),
+        ...hintFor(error.errno, size),
       });
     }
   }
@@ -232,6 +230,20 @@ export class MachineMemory implements Disposable {
     this.#guest = undefined;
     for (const mapping of this.#mappings.splice(0)) mapping[Symbol.dispose]();
     for (const fd of this.#fds.splice(0)) closeFile(fd);
+  }
+}
+
+function hintFor(errno: number, size: number): { hint?: string } {
+  switch (errno) {
+    case Errno.ENOMEM:
+    case Errno.ENOSPC:
+      return {
+        hint: `the guest wants ${formatSize(size)} of memory; try a smaller \`create -m\``,
+      };
+    case Errno.EMFILE:
+      return { hint: "`ulimit -n`: each region of memory takes a descriptor" };
+    default:
+      return {};
   }
 }
 

@@ -61,26 +61,38 @@ export const tiny: Uint8Array<ArrayBuffer> = Uint8Array.of(
 /** A guest that spins. */
 export const spinning: Uint8Array<ArrayBuffer> = Uint8Array.of(0xeb, 0xfe); // 1: jmp 1b
 
+/** Exits before the first mark: what still goes on of the VM's start is over then. */
+const LEAD_IN = 100;
+
 /**
- * Marks, leaves the guest again and again, and marks.
+ * Leaves the guest again and again, between marks.
  *
  * @param exits How often
  * @param exit The instruction that leaves the guest; DX is the port, EDI the address, AL anything
+ * @param markPort Where to mark
  * @param port What DX holds
  */
 function marked(exits: number, exit: number[], markPort: number, port: number): number[] {
-  return [
-    ...[0x66, 0xb9, ...u32(exits)], // mov ecx, exits
-    ...[0xb0, Mark.BEGIN], // mov al, BEGIN
-    ...[0xba, ...u16(markPort)], // mov dx, markPort
-    0xee, // out dx, al
-    ...[0xba, ...u16(port)], // mov dx, port
+  const movDx = (value: number) => [0xba, ...u16(value)]; // mov dx, value
+  const movAl = (value: number) => [0xb0, value]; // mov al, value
+  const repeat = (count: number) => [
+    ...movDx(port),
+    ...[0x66, 0xb9, ...u32(count)], // mov ecx, count
     ...exit, // 1:
     ...[0x66, 0x49], // dec ecx
     ...[0x75, 0x100 - (exit.length + 4)], // jnz 1b
-    ...[0xb0, Mark.END], // mov al, END
-    ...[0xba, ...u16(markPort)], // mov dx, markPort
+  ];
+  const mark = (value: number) => [
+    ...movDx(markPort),
+    ...movAl(value),
     0xee, // out dx, al
+  ];
+  return [
+    ...movAl(0), // no mark, should it go out of the serial port
+    ...repeat(LEAD_IN),
+    ...mark(Mark.BEGIN),
+    ...repeat(exits),
+    ...mark(Mark.END),
     ...END,
   ];
 }

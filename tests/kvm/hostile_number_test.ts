@@ -135,7 +135,7 @@ onKvm(
       stdout: "",
       stderr: "",
     });
-    for (const broken of [`${data}A`, "*", "A", "=", "A==="]) {
+    for (const broken of [`${data}A`, "*", "A==="]) {
       const { status, stderr } = await home.run(["run"], text(broken));
       assert.equal(status, 125);
       assert.match(stderr, /boot\.flat\.images\.0\.data: is not base64/);
