@@ -151,6 +151,7 @@ export function errnoName(errno: number): { code: string; text: string } {
 export const Errno = {
   EPERM: 1,
   ENOENT: 2,
+  ESRCH: 3,
   EINTR: 4,
   EIO: 5,
   EAGAIN: 11,
@@ -162,6 +163,7 @@ export const Errno = {
   ENODEV: 19,
   EINVAL: 22,
   EMFILE: 24,
+  EFBIG: 27,
   ENOSPC: 28,
   EPIPE: 32,
   ENOSYS: 38,

@@ -5,6 +5,7 @@
  */
 import { HostError } from "./errors.ts";
 import { check, cString, errno, libc } from "./libc.ts";
+import { ignoreFileSizeSignal } from "./signals.ts";
 
 const PROT_READ = 1;
 const PROT_WRITE = 2;
@@ -110,6 +111,7 @@ export function createMemfd(
 ): number {
   const flags = MFD_CLOEXEC | (options.hugePages ? MFD_HUGETLB : 0);
   const fd = check(libc.memfd_create(cString(name), flags), "memfd_create");
+  ignoreFileSizeSignal();
   if (libc.ftruncate(fd, BigInt(size)) < 0) {
     const failure = new HostError("ftruncate", errno());
     libc.close(fd);

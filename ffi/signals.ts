@@ -3,15 +3,28 @@
  *
  * @module
  */
-import { check, libc } from "./libc.ts";
+import { Errno } from "./errno.ts";
+import { HostError } from "./errors.ts";
+import { errno, libc } from "./libc.ts";
 
 const SIGPIPE = 13;
+const SIGXFSZ = 25;
+const SIG_IGN = 1n;
 /** SIGRTMIN+6: real-time, so nobody's default; SIGUSR1 would open Deno's inspector. */
 export const SIG_KICK = 40;
 
 /** Has SIGPIPE end the process, as a filter in a pipeline expects; Deno ignores it. */
 export function restoreSigpipe(): void {
   libc.signal(SIGPIPE, null); // SIG_DFL is 0
+}
+
+let sizeLimitReady = false;
+
+/** Has a file that would grow beyond RLIMIT_FSIZE be an EFBIG, and not the end of the process. */
+export function ignoreFileSizeSignal(): void {
+  if (sizeLimitReady) return;
+  libc.signal(SIGXFSZ, Deno.UnsafePointer.create(SIG_IGN));
+  sizeLimitReady = true;
 }
 
 let kickReady = false;
@@ -28,13 +41,14 @@ export function installKickHandler(): void {
 }
 
 /**
- * Interrupts a thread of this process that blocks in an ioctl.
+ * Interrupts a thread of this process that blocks in an ioctl; one that is gone needs none.
  *
  * @param tid Its thread id, as {@linkcode threadId} gave it there
- * @throws {HostError} If the thread is gone
+ * @throws {HostError} If the signal cannot be sent
  */
 export function kickThread(tid: number): void {
-  check(libc.tgkill(libc.getpid(), tid, SIG_KICK), "tgkill");
+  const result = libc.tgkill(libc.getpid(), tid, SIG_KICK);
+  if (result < 0 && errno() !== Errno.ESRCH) throw new HostError("tgkill", errno());
 }
 
 /** The calling thread's id. */

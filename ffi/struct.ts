@@ -96,16 +96,20 @@ export const i32: Field<number> = scalar(
   (v, o) => v.getInt32(o, true),
   (v, o, x) => v.setInt32(o, x, true),
 );
-/** `double`, for host-side times in milliseconds that are part of a device's state. */
+/**
+ * `double`, for host-side times in milliseconds that are part of a device's state. JSON has no word
+ * for infinity, which a deadline may be: it is the text `"Infinity"` there.
+ */
 export const f64: Field<number> = {
   size: 8,
   align: 8,
   get: (v, o) => v.getFloat64(o, true),
   set: (v, o, x) => v.setFloat64(o, x, true),
-  toJson: (value) => value,
+  toJson: (value) => Number.isFinite(value) ? value : String(value),
   fromJson(view, offset, json, path) {
-    if (typeof json !== "number") throw new TypeError(`${path} is not a number`);
-    view.setFloat64(offset, json, true);
+    const value = typeof json === "string" && /^(-?Infinity|NaN)$/.test(json) ? Number(json) : json;
+    if (typeof value !== "number") throw new TypeError(`${path} is not a number`);
+    view.setFloat64(offset, value, true);
   },
 };
 /** `__u64` as a bigint: registers, MSRs, anything whose 64 bits are data. */

@@ -180,3 +180,13 @@ Deno.test("a field cannot have the name of an accessor's own member", () => {
     );
   }
 });
+
+Deno.test("a time that never comes goes through JSON too", () => {
+  const Timer = struct("timer", { deadline: f64 });
+  const timer = new Timer();
+  timer.deadline = Infinity;
+  const copy = new Timer();
+  copy.fromJSON(JSON.parse(JSON.stringify(timer)));
+  assert.equal(copy.deadline, Infinity);
+  assert.throws(() => copy.fromJSON({ deadline: "soon" }), /timer.deadline is not a number/);
+});

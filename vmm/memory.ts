@@ -242,6 +242,8 @@ function hintFor(errno: number, size: number): { hint?: string } {
       };
     case Errno.EMFILE:
       return { hint: "`ulimit -n`: each region of memory takes a descriptor" };
+    case Errno.EFBIG:
+      return { hint: "`ulimit -f`: the guest's memory counts as a file" };
     default:
       return {};
   }

@@ -100,16 +100,32 @@ export class RunDirectory {
 
   /** Whether its owner lives. */
   get live(): boolean {
+    return this.#ifDead(() => {}) === false;
+  }
+
+  /** Removes what an owner left that was killed: nobody will ever ask for it. */
+  sweep(): void {
+    this.#ifDead(() => {
+      if (!exists(this.exit)) this.remove();
+    });
+  }
+
+  /** Does something under the lock if no owner has it; false if one has, undefined if it is gone. */
+  #ifDead(work: () => void): boolean | undefined {
     let fd: number;
     try {
       fd = openFile(this.#lock, OpenFlag.RDWR);
     } catch (error) {
-      if (error instanceof HostError) return false;
+      if (error instanceof HostError) return undefined;
       throw error;
     }
-    const free = tryLock(fd);
-    closeFile(fd);
-    return !free;
+    try {
+      if (!tryLock(fd)) return false;
+      work();
+      return true;
+    } finally {
+      closeFile(fd);
+    }
   }
 
   /** Removes the folder, the files in it by their names first: to list it would take a descriptor. */
@@ -166,9 +182,11 @@ export function findVms(options: { ended?: boolean } = {}): RunDirectory[] {
     if (error instanceof Deno.errors.NotFound) return [];
     throw error;
   }
-  return entries
+  const directories = entries
     .filter(({ isDirectory, name }) => isDirectory && NAME.test(name))
-    .map(({ name }) => new RunDirectory(name))
+    .map(({ name }) => new RunDirectory(name));
+  for (const directory of directories) directory.sweep();
+  return directories
     .filter((directory) => directory.live || (options.ended === true && exists(directory.exit)))
     .sort((a, b) => a.name < b.name ? -1 : 1);
 }

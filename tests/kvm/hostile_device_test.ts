@@ -38,18 +38,16 @@ for (const where of ["open", "reset"]) {
 for (const where of ["read", "write", "deadline", "expire", "memory", "bigint"]) {
   onKvm(`a device whose ${where} fails ends its machine with an error that says so`, async () => {
     const before = openVmFiles();
-    for (const more of [{}, { cpus: 2 }]) {
-      for (const sprint of [false, true]) {
-        await using machine = await Machine.create(documentWith(where, more));
-        machine.start({ sprint });
-        await assert.rejects(machine.ended, (error) => {
-          assert.ok(error instanceof VmError, String(error));
-          assert.match(error.message, /Device module0: /);
-          assert.match(error.hint!, /^look at file:/);
-          return true;
-        });
-        assert.equal(machine.state, "ended");
-      }
+    for (const [cpus, sprint] of [[1, true], [2, false]] as const) {
+      await using machine = await Machine.create(documentWith(where, { cpus }));
+      machine.start({ sprint });
+      await assert.rejects(machine.ended, (error) => {
+        assert.ok(error instanceof VmError, String(error));
+        assert.match(error.message, /Device module0: /);
+        assert.match(error.hint!, /^look at file:/);
+        return true;
+      });
+      assert.equal(machine.state, "ended");
     }
     assert.deepEqual(openVmFiles(), before);
   });
@@ -101,7 +99,7 @@ onKvm("a reader that fails ends its machine with its error", async () => {
 
 onKvm("hvsh run tells of each mistake in a device with 125, its name and its place", async () => {
   await using home = new HvshHome();
-  for (const where of ["open", "reset", "read", "write", "expire", "deadline"]) {
+  for (const where of ["open", "reset", "write", "expire"]) {
     const { status, stdout, stderr } = await home.run(
       ["run", "-n", "mistaken"],
       JSON.stringify(documentWith(where)),

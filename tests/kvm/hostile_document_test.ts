@@ -108,7 +108,7 @@ onKvm(
     });
     const { status, stderr: said } = await home.run(["run"], JSON.stringify(broken));
     assert.equal(status, 125);
-    assert.match(said, /^hvsh run: Device module0: The device has a mistake\n/);
+    assert.match(said, /^hvsh run: (vCPU 0: )?Device module0: The device has a mistake\n/);
     assert.match(said, /look at file:\S*throwing_device\.ts:\d+:\d+\n$/);
   },
 );

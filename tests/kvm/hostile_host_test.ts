@@ -169,6 +169,18 @@ onKvm("a limit of open files is told with 125, and leaves nothing", async () => 
   assert.equal((await home.line("ulimit -n 1000; hvsh run <vm.json")).status, 0);
 });
 
+onKvm("a limit of file sizes is told with 125, and does not end hvsh by a signal", async () => {
+  await using home = new HvshHome();
+  home.write("hello.bin", HELLO);
+  const line = "ulimit -f 4000000; hvsh run -m 4G --flat hello.bin";
+  assert.deepEqual(await home.line(line), {
+    status: 125,
+    stdout: "",
+    stderr: "hvsh run: ftruncate: file too large (EFBIG)\n" +
+      "  try: `ulimit -f`: the guest's memory counts as a file\n",
+  });
+});
+
 onKvm("more clients than an owner has descriptors for wait, and the VM goes on", async () => {
   await using home = new HvshHome();
   const path = home.write("spin.bin", SPIN);

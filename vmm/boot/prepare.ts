@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { DocumentError } from "../../ffi/errors.ts";
 import { Address } from "../board.ts";
 import type { StartState } from "../cpu/start_state.ts";
 import type { DevicePlan } from "../device.ts";
@@ -49,6 +50,11 @@ export async function prepareBoot(
   let devices = plan();
   const board = describeBoard(devices, cpus, kind === "firmware");
 
+  if (kind !== "flat" && memory.guest.find(0, Address.HIGH) < 0) {
+    throw new DocumentError(`VM document, memory: a ${kind} image needs RAM from 0 to 1 MiB`, {
+      hint: "hvsh create -m 256M",
+    });
+  }
   let acpiRsdp: number | undefined;
   if (kind === "kernel" || kind === "multiboot") {
     const { writeAcpiTables } = await import("./acpi.ts");

@@ -188,7 +188,7 @@ for (const kind of ["firmware", "multiboot"] as const) {
       })
     );
     await fc.assert(
-      fc.asyncProperty(fc.array(step, { maxLength: 200, size: "max" }), async (steps) => {
+      fc.asyncProperty(fc.array(step, { maxLength: 100, size: "max" }), async (steps) => {
         const board = await Board.open(kind);
         for (const { space, address, width, value, write } of steps) {
           if (write) board.write(space, address, width, value);
@@ -200,7 +200,7 @@ for (const kind of ["firmware", "multiboot"] as const) {
         }
         for (const part of board.parts) assert.ok(works(board, part), part.name);
       }),
-      { numRuns: 60 },
+      { numRuns: 40 },
     );
   });
 }
