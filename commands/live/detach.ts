@@ -24,7 +24,6 @@ export async function detach(document: VmDocument, options: RunOptions): Promise
   const main = new URL(OWNER, import.meta.url);
   const owner = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--no-check", "--quiet", main.href],
-    cwd: "/",
     stdin: "piped",
     stdout: "piped",
     stderr: "piped",

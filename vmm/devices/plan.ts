@@ -54,17 +54,27 @@ export function planDevices(entries: readonly DeviceEntry[], facts: BoardFacts):
     return {
       name,
       type,
-      config,
+      config: type === "rtc" ? { ...facts.rtc, ...config } : config,
       ...(typeof module === "string" ? { module } : {}),
     };
   });
-  const plans: DevicePlan[] = [...named, ...boardDevices(facts)];
+  const plans: DevicePlan[] = [
+    ...named,
+    ...boardDevices(facts).filter((own) => !named.some((device) => replaces(device, own))),
+  ];
   const names = new Set<string>();
   for (const { name } of plans) {
     if (names.has(name)) throw new DocumentError(`VM document, devices: "${name}" is there twice`);
     names.add(name);
   }
   return plans;
+}
+
+/** Whether a device of the document takes the place of one that the board would have itself. */
+function replaces(device: DevicePlan, own: DevicePlan): boolean {
+  if (device.type !== own.type) return false;
+  if (device.type !== "debug_console") return true; // a PC has one of each, at one place
+  return (device.config.port ?? Port.DEBUGCON) === own.config.port;
 }
 
 function boardDevices({ rtc, fwCfg, firmware, testDevice }: BoardFacts): DevicePlan[] {

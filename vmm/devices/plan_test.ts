@@ -60,7 +60,7 @@ Deno.test("a name is one device's, the board's own included", () => {
   const cases = [
     [{ type: "serial", name: "rtc" }],
     [{ type: "serial", name: "serial1" }, { type: "serial" }],
-    [{ type: "i8042", name: "i8042" }],
+    [{ type: "pvpanic", name: "i8042" }],
     [{ type: "module", name: "x", module: "file:///a" }, { type: "serial", name: "x" }],
   ];
   for (const entries of cases) throws(() => plan(...entries), /" is there twice$/);
@@ -74,4 +74,18 @@ Deno.test("a fifth serial port needs a port of its own, fw_cfg something to hand
   });
   throws(() => plan({ type: "fw_cfg" }), DocumentError);
   throws(() => plan({ type: "fw_cfg", items: 7, files: "x" }), /fw_cfg0: fw_cfg is made with/);
+});
+
+Deno.test("a device of the document takes the place of the board's own", () => {
+  const facts = { rtc: { cpus: 2 }, firmware: false, testDevice: false };
+  const entries = [
+    { type: "pvpanic", name: "crash" },
+    { type: "rtc", name: "clock" },
+    { type: "debug_console", name: "log", port: 0x402 },
+  ];
+  const plans = planDevices(entries, facts);
+  const named = (type: string) => plans.filter((p) => p.type === type).map(({ name }) => name);
+  deepEqual([named("pvpanic"), named("rtc")], [["crash"], ["clock"]]);
+  deepEqual(plans.find(({ name }) => name === "clock")?.config, { cpus: 2 });
+  deepEqual(named("debug_console"), ["log", "debug_console"]); // at two places
 });
