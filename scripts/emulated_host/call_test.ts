@@ -4,7 +4,7 @@ import { Failure } from "./failure.ts";
 
 Deno.test("options end where the command begins, and paths are made absolute", () => {
   const args = ["--out", "a", "--in=/b", "--timeout", "1.5", "ls", "--out", "c"];
-  assert.deepEqual(parseCall(args, "/work"), {
+  assert.deepEqual(parseCall(args, "/srv"), {
     command: ["ls", "--out", "c"],
     out: ["/srv/a"],
     in: ["/b"],
