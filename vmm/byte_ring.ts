@@ -10,7 +10,10 @@ const HEAD = 0; // bytes taken, modulo 2^32
 const TAIL = 1; // bytes put, modulo 2^32
 const DROPPED = 2; // bytes lost because nobody read
 const HEADER_BYTES = 16;
-/** A producer that saw `ready` may still put this many bytes: two pages, since one `rep outsb` exit brings one. */
+/**
+ * A producer that saw `ready` may still put this many bytes: two pages, since one `rep outsb` exit
+ * brings one.
+ */
 const RESERVE = 8192;
 
 /** A bounded byte queue between threads. */

@@ -112,14 +112,15 @@ export class Machine implements AsyncDisposable {
    * Starts it.
    *
    * @param options `paused` has every vCPU wait before its first instruction; `sprint` runs a
-   *   machine of one vCPU on the calling thread first, for {@linkcode SPRINT_MILLISECONDS} at most
+   *   machine without interrupt controllers on the calling thread first, for 20 ms at most
    * @throws {VmError} If it was started before
    */
   start(options: { paused?: boolean; sprint?: boolean } = {}): void {
     this.#require("start");
     installKickHandler();
     this.#state = options.paused ? "paused" : "running";
-    if (options.sprint && !options.paused && this.#vcpus.length === 1) {
+    // With interrupt controllers its thread is there already, and HLT would hold this one up.
+    if (options.sprint && !options.paused && !this.#plan.irqchip) {
       const sprinted = this.#sprint();
       if (sprinted !== undefined) {
         this.#settled = this.#finish([sprinted], Promise.resolve());
