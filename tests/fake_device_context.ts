@@ -4,7 +4,15 @@
  *
  * @module
  */
-import type { Device, DeviceContext, DeviceType, IoRange, StopKind, Width } from "../vmm/device.ts";
+import type {
+  Device,
+  DeviceContext,
+  DeviceEvent,
+  DeviceType,
+  IoRange,
+  StopKind,
+  Width,
+} from "../vmm/device.ts";
 import { GuestMemory } from "../vmm/guest_memory.ts";
 
 /** What a test may set about the machine it stands for. */
@@ -31,6 +39,12 @@ export interface FakeMachine {
   readonly irqLog: [number, boolean][];
   /** Each call of `stop`. */
   readonly stops: [kind: StopKind, status: number | undefined][];
+  /** Each event that it told of. */
+  readonly events: DeviceEvent[];
+  /** Each condition that it had the vCPU wait for. */
+  readonly holds: (() => boolean)[];
+  /** How often it called `wake`. */
+  wakes: number;
   /** How often the device called `rearm`. */
   rearms: number;
   /** Whether the reader of the output keeps up. */
@@ -62,6 +76,8 @@ export function createDeviceContext(
   const irqLevels = new Map<number, boolean>();
   const irqLog: [number, boolean][] = [];
   const stops: [StopKind, number | undefined][] = [];
+  const events: DeviceEvent[] = [];
+  const holds: (() => boolean)[] = [];
   const memory = new GuestMemory([
     { base: 0, buffer: new ArrayBuffer(options.memory ?? 0x1_0000), ram: true },
   ]);
@@ -71,6 +87,9 @@ export function createDeviceContext(
     irqLevels,
     irqLog,
     stops,
+    events,
+    holds,
+    wakes: 0,
     rearms: 0,
     outputReady: true,
     advance(ms, device) {
@@ -110,6 +129,12 @@ export function createDeviceContext(
       realtime: () => realtime,
       stop: (kind, status) => void stops.push([kind, status]),
       rearm: () => void machine.rearms++,
+      pci: undefined,
+      events: [],
+      event: (event) => void events.push(event),
+      wake: () => void machine.wakes++,
+      hold: (ready) => void holds.push(ready),
+      progress() {},
     },
   };
   return machine;

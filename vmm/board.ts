@@ -30,6 +30,10 @@ export const Port = {
   PM: 0x600,
   /** ACPI general-purpose events, block 0 (4). */
   GPE0: 0x620,
+  /** PCI configuration address (4) and, at +4, data (4). */
+  PCI_CONFIG: 0xcf8,
+  /** PCI hot-plug: slots that came (4), slots that are to go (4), slots let go (4). */
+  PCI_HOTPLUG: 0xae00,
   /** Reset control register (ACPI RESET_REG, PCI chipsets' 0xcf9). */
   RESET: 0xcf9,
 } as const;
@@ -41,6 +45,10 @@ export const Irq = {
   COM: [4, 3, 4, 3],
   RTC: 8,
   SCI: 9,
+  /** The first of the eight inputs of the I/O APIC that PCI slots share. */
+  PCI: 16,
+  /** The virtio-mmio devices'; each has one of its own while there are. */
+  VIRTIO_MMIO: [5, 6, 7, 10, 11, 12, 13, 14, 15],
 } as const;
 
 /** Guest-physical addresses. */
@@ -61,6 +69,13 @@ export const Address = {
   HIGH: 0x10_0000,
   /** RAM below 4 GiB ends here at the latest; the rest continues at 4 GiB. */
   LOW_RAM_END: 0xc000_0000,
+  /** PCI memory window, up to {@linkcode Address.PCI_WINDOW_END}; RAM mapped there takes its place. */
+  PCI_WINDOW: 0xc000_0000,
+  PCI_WINDOW_END: 0xe000_0000,
+  /** PCI Express configuration space of bus 0, 1 MiB. */
+  ECAM: 0xe000_0000,
+  /** The virtio-mmio devices, a page each. */
+  VIRTIO_MMIO: 0xe800_0000,
   IOAPIC: 0xfec0_0000,
   LAPIC: 0xfee0_0000,
   /** Page that KVM needs for real mode on old VT-x (KVM_SET_IDENTITY_MAP_ADDR). */

@@ -13,12 +13,26 @@ const PORTS = 0x1_0000;
 /** Ports are looked up by a byte each: 0 is nobody. */
 const MAX_PORT_RANGES = 255;
 
-interface Entry {
+/** A range with who answers it. */
+export interface BusEntry {
+  /** First port or address. */
   readonly base: number;
+  /** The one behind the last. */
   readonly end: number;
-  readonly range: IoRange;
+  /** What answers, and how wide an access it takes. */
+  readonly range: Pick<IoRange, "maxWidth" | "handler">;
+  /** Index of the device's lock. */
   readonly lock: number;
+  /** The device's name. */
   readonly owner: string;
+}
+
+/** Who answers what no fixed range does: PCI, whose BARs move. */
+export interface BusRouter {
+  /** Who answers at an address just now. */
+  findMemory(address: number): BusEntry | undefined;
+  /** Who answers at a port just now. */
+  findPort(port: number): BusEntry | undefined;
 }
 
 /**
@@ -28,9 +42,9 @@ interface Entry {
 export class Bus {
   readonly #words: Int32Array;
   readonly #portIndex = new Uint8Array(PORTS);
-  readonly #portEntries: Entry[] = [];
-  #memory: Entry[] = [];
-  #last: Entry | undefined;
+  readonly #portEntries: BusEntry[] = [];
+  #memory: BusEntry[] = [];
+  #last: BusEntry | undefined;
 
   /**
    * @param words The arena as words, for the locks
@@ -55,7 +69,7 @@ export class Bus {
     }
   }
 
-  #attachPort(entry: Entry): void {
+  #attachPort(entry: BusEntry): void {
     if (entry.base < 0 || entry.end > PORTS || this.#portEntries.length === MAX_PORT_RANGES) {
       throw new DocumentError(`Device ${entry.owner} wants ports ${span(entry)}: there are none`);
     }
@@ -64,7 +78,7 @@ export class Bus {
     this.#portIndex.fill(this.#portEntries.push(entry), entry.base, entry.end);
   }
 
-  #attachMemory(entry: Entry): void {
+  #attachMemory(entry: BusEntry): void {
     const other = this.#memory.find((e) => e.base < entry.end && entry.base < e.end);
     if (other !== undefined) refuse("addresses", entry, other);
     this.#memory = [...this.#memory, entry].sort((a, b) => a.base - b.base);
@@ -150,7 +164,7 @@ export class Bus {
     this.writeMemory(address + half, half, value >>> (8 * half));
   }
 
-  #read(entry: Entry, offset: number, width: Width): number {
+  #read(entry: BusEntry, offset: number, width: Width): number {
     lockDevice(this.#words, entry.lock);
     try {
       const value = entry.range.handler.read(offset, width);
@@ -163,7 +177,7 @@ export class Bus {
     }
   }
 
-  #write(entry: Entry, offset: number, width: Width, value: number): void {
+  #write(entry: BusEntry, offset: number, width: Width, value: number): void {
     lockDevice(this.#words, entry.lock);
     try {
       entry.range.handler.write(offset, width, value);
@@ -174,7 +188,7 @@ export class Bus {
     }
   }
 
-  #find(address: number): Entry | undefined {
+  #find(address: number): BusEntry | undefined {
     const last = this.#last;
     if (last !== undefined && address >= last.base && address < last.end) return last;
     let low = 0;
@@ -191,11 +205,11 @@ export class Bus {
   }
 }
 
-function span(entry: Entry): string {
+function span(entry: BusEntry): string {
   return `0x${entry.base.toString(16)}-0x${(entry.end - 1).toString(16)}`;
 }
 
-function refuse(what: string, entry: Entry, other: Entry): never {
+function refuse(what: string, entry: BusEntry, other: BusEntry): never {
   throw new DocumentError(
     `Device ${entry.owner} wants ${what} ${span(entry)}: ${other.owner} has ${span(other)}`,
   );

@@ -5,8 +5,11 @@
  *
  * @module
  */
+import type { GenericSchema } from "valibot";
 import type { StructType } from "../ffi/struct.ts";
 import type { GuestMemory } from "./guest_memory.ts";
+import type { IoLoop } from "./io_loop.ts";
+import type { PciFunction, PciInterrupts } from "./pci/function.ts";
 
 /** Bytes of one access as a handler sees it; the bus splits what is wider. */
 export type Width = 1 | 2 | 4;
@@ -68,6 +71,52 @@ export interface ByteSink {
   readonly ready: boolean;
 }
 
+/** Something that happened to a device; whoever watches the VM is told. Plain data. */
+export interface DeviceEvent {
+  /** What: `needs-reset`, `eject`, `error`. */
+  readonly kind: string;
+  /** One line for a person. */
+  readonly message?: string;
+  /** More, by name. */
+  readonly [detail: string]: unknown;
+}
+
+/** An eventfd of a device that KVM signals when the guest writes somewhere (KVM_IOEVENTFD). */
+export interface IoEvent {
+  /** The descriptor, for {@linkcode IoLoop.watch}. */
+  readonly fd: number;
+  /** Signals it from this process. */
+  signal(): void;
+  /**
+   * Has KVM signal it, in place of an exit, for writes of a width to an address. Where KVM can't, the
+   * write stays an exit, and the device's handler signals.
+   *
+   * @param space Port I/O or memory-mapped I/O
+   * @param address Port or guest-physical address
+   * @param width Bytes of the write: 1, 2 or 4
+   * @param value Only for writes of this value; any if left out
+   */
+  attach(space: IoRange["space"], address: number, width: Width, value?: number): void;
+  /** Undoes {@linkcode attach}, which may have been done in another thread; the same arguments. */
+  detach(space: IoRange["space"], address: number, width: Width, value?: number): void;
+}
+
+/** What a device's {@linkcode DeviceType.prepare} is given. */
+export interface PrepareContext {
+  /** The device's name in its document. */
+  readonly name: string;
+  /** The VM's name, if it has one. */
+  readonly vm?: string;
+  /** Tells whoever watches the VM. */
+  event(event: DeviceEvent): void;
+}
+
+/** What a device's {@linkcode DeviceType.prepare} has opened. */
+export interface Prepared<Config> extends AsyncDisposable {
+  /** The configuration that `open` gets in every thread: plain data, descriptors as numbers. */
+  readonly config: Config;
+}
+
 /** What a device is given by its machine, in each thread that runs it. */
 export interface DeviceContext {
   /** The device's name in its document, `serial0`. */
@@ -88,6 +137,22 @@ export interface DeviceContext {
   stop(kind: StopKind, status?: number): void;
   /** Asks for `expire` to be called again when {@linkcode Device.deadline} changed. */
   rearm(): void;
+  /** Interrupts of a PCI function; for devices whose type says `bus: "pci"`. */
+  readonly pci: PciInterrupts | undefined;
+  /** Its eventfds, as many as {@linkcode DeviceType.events} asks for. */
+  readonly events: readonly IoEvent[];
+  /** Tells whoever watches the VM. */
+  event(event: DeviceEvent): void;
+  /** Has {@linkcode Device.wake} called on the I/O thread soon; from any thread. */
+  wake(): void;
+  /**
+   * Has the vCPU that makes this access wait, outside of the device's lock, until a condition holds.
+   *
+   * @param ready Asked again whenever some device calls {@linkcode DeviceContext.progress}
+   */
+  hold(ready: () => boolean): void;
+  /** Has vCPUs that {@linkcode hold} look again. */
+  progress(): void;
 }
 
 /** A device as one thread sees it. */
@@ -99,20 +164,39 @@ export interface Device {
   /** Takes input bytes (a console's keyboard); gives how many of them it took. */
   receive?(bytes: Uint8Array): number;
   /** A named action from outside: `powerbutton`, `break`, `nmi`. False if it has none of that name. */
-  action?(name: string): boolean;
+  action?(name: string, value?: string): boolean;
   /** When {@linkcode expire} is due, on the context's monotonic clock; Infinity for never. */
   deadline?(): number;
   /** Called, under the lock, at or after the deadline. */
   expire?(): void;
+  /** What it is on the PCI bus; for devices whose type says `bus: "pci"`. */
+  readonly pci?: PciFunction;
+  /** Once, under the lock, on the I/O thread, which then calls what it is asked to. */
+  attend?(loop: IoLoop): void;
+  /** On the I/O thread, after {@linkcode DeviceContext.wake}, and when output has room again. */
+  wake?(): void;
+  /** On the I/O thread, when the device or the VM goes: frees what `attend` opened. */
+  close?(): void;
+  /** Counters since the VM's start, by name. */
+  stats?(): Readonly<Record<string, number>>;
 }
 
 /** A kind of device: what its module exports, and what a user's `device FILE.ts` exports as default. */
-export interface DeviceType<Config = unknown> {
+// deno-lint-ignore no-explicit-any -- each kind has a configuration of its own
+export interface DeviceType<Config = any> {
   /** The word in the document's `type`. */
   readonly type: string;
   /** Layout of its registers in the arena. */
   // deno-lint-ignore no-explicit-any -- any layout at all
   readonly state: StructType<any>;
+  /** `pci` for a PCI function: its device has {@linkcode Device.pci}. */
+  readonly bus?: "pci";
+  /** Checks its entry of the document and fills in defaults; an object schema that keeps unknown keys. */
+  readonly schema?: GenericSchema<unknown, Config>;
+  /** How many eventfds it wants. Default 0. */
+  events?(config: Config): number;
+  /** Before the VM is made, in the main thread: opens files, starts helpers. */
+  prepare?(config: Config, context: PrepareContext): Promise<Prepared<Config>>;
   /**
    * Opens the device over its slice in the calling thread; called in several threads with the
    * same slice, so it must not write the slice (that is `reset`'s work).

@@ -87,6 +87,12 @@ export class DeviceSet {
         realtime: Date.now,
         stop: (kind, status) => arena.stop(kind, status),
         rearm: () => arena.ringDoorbell(),
+        pci: undefined,
+        events: [],
+        event() {},
+        wake() {},
+        hold() {},
+        progress: () => arena.announceProgress(),
       });
       this.bus.attach(name, slice.lock, device.ranges);
       return { name, type, device, lock: slice.lock, ring };

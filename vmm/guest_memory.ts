@@ -14,6 +14,8 @@ export interface MemoryRegion {
   readonly buffer: ArrayBuffer;
   /** Whether it is RAM; anything else (ROM, files) is left out of the memory map a guest is told. */
   readonly ram: boolean;
+  /** Where its bytes lie in this process, for iovecs; left out where only JavaScript looks at them. */
+  readonly host?: number;
 }
 
 /** Guest-physical memory. Addresses and lengths are numbers, exact to 2^53. */

@@ -41,7 +41,12 @@ export interface MemorySlot {
  */
 export function openSlots(slots: readonly MemorySlot[]): GuestMemory {
   return new GuestMemory(
-    slots.map(({ base, size, address, ram }) => ({ base, buffer: viewMemory(address, size), ram })),
+    slots.map(({ base, size, address, ram }) => ({
+      base,
+      buffer: viewMemory(address, size),
+      ram,
+      host: Number(address), // user addresses end at 2^47, or 2^56
+    })),
   );
 }
 
