@@ -34,15 +34,29 @@ export type {
   ByteSink,
   Device,
   DeviceContext,
+  DeviceEvent,
   DeviceType,
   InterruptLine,
+  IoEvent,
   IoHandler,
   IoRange,
+  PrepareContext,
+  Prepared,
   StopKind,
   Width,
 } from "./vmm/device.ts";
-export type { VmDocument } from "./vmm/document.ts";
+export type { DeviceEntry, VmDocument } from "./vmm/document.ts";
 export type { VmEnd, VmEndKind } from "./vmm/end.ts";
+export type { IoLoop, IoTimer } from "./vmm/io_loop.ts";
 export type { MachineState } from "./vmm/machine.ts";
+export type { PciBar, PciFunction, PciInterrupts } from "./vmm/pci/function.ts";
+export { ProtocolError } from "./vmm/virtio/virtio_device.ts";
+export type {
+  Chain,
+  VirtioContext,
+  VirtioDevice,
+  VirtioDeviceType,
+  Virtqueue,
+} from "./vmm/virtio/virtio_device.ts";
 export { addr64, array, bytes, f64, i32, struct, u16, u32, u64, u8 } from "./ffi/struct.ts";
 export type { Field, Struct, StructType } from "./ffi/struct.ts";

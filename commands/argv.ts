@@ -82,8 +82,14 @@ class Parser {
   }
 
   parse(): Words {
+    const { arguments: named } = this.#verb;
+    const raw = named.at(-1)?.raw === true ? named.length - 1 : Infinity;
     while (this.#index < this.#argv.length) {
       const word = this.#argv[this.#index]!;
+      if (this.#positions.length >= raw) {
+        this.#positions.push(this.#index++);
+        continue;
+      }
       if (word === "--") {
         this.#behindDashes();
         break;

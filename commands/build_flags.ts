@@ -12,7 +12,9 @@ import { parseValue } from "./argv_value.ts";
 import { sniffedFlag } from "./sniffed_image.ts";
 import { inlineStdin } from "./stdin_image.ts";
 import type { Flag, Value, Verb, Words } from "./verb.ts";
+import { verb as balloon } from "./verbs/balloon.ts";
 import { verb as cmdline } from "./verbs/cmdline.ts";
+import { verb as console } from "./verbs/console.ts";
 import { verb as cpu } from "./verbs/cpu.ts";
 import { verb as create } from "./verbs/create.ts";
 import { verb as device } from "./verbs/device.ts";
@@ -22,10 +24,31 @@ import { verb as initrd } from "./verbs/initrd.ts";
 import { verb as kernel } from "./verbs/kernel.ts";
 import { verb as map } from "./verbs/map.ts";
 import { verb as multiboot } from "./verbs/multiboot.ts";
+import { verb as rng } from "./verbs/rng.ts";
 import { verb as serial } from "./verbs/serial.ts";
+import { verb as share } from "./verbs/share.ts";
+import { verb as vsock } from "./verbs/vsock.ts";
+import { verb as watchdog } from "./verbs/watchdog.ts";
 
 /** In the order in which they are applied. */
-const BUILDERS = [cpu, map, kernel, initrd, cmdline, flat, multiboot, firmware, serial, device];
+const BUILDERS = [
+  cpu,
+  map,
+  kernel,
+  initrd,
+  cmdline,
+  flat,
+  multiboot,
+  firmware,
+  serial,
+  console,
+  share,
+  rng,
+  watchdog,
+  vsock,
+  balloon,
+  device,
+];
 
 /** The flags, and the argument, that say what boots: with one of them no document is read. */
 const BOOTS = ["image", "kernel", "flat", "multiboot", "firmware"];

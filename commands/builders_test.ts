@@ -39,6 +39,12 @@ const LINES = [
   "multiboot a.bin --module a.bin",
   "firmware a.bin",
   "serial --port 0x2f8 --irq 3",
+  "console --size 80x25 --port agent --port log=write:log.txt --port in=stdin",
+  "share .:work --writable --uid 0 --gid 100 --cache none",
+  "rng --limit 64K",
+  "watchdog --action poweroff --timeout 2m",
+  "vsock --cid 5 a.vsock",
+  "balloon --target 16M --stats 1 --no-deflate --no-reporting",
   "device pvpanic port=0x510",
 ];
 
@@ -167,6 +173,19 @@ Deno.test("what no machine can have is a usage error", async () => {
     ["device pvpanic x", /^Cannot set "x": write KEY=VALUE$/],
     ["device pvpanic type=x", /^Cannot set "type=x"/],
     ["serial -n .hidden", /is not a name/],
+    ["console --size 80", /^"80" is no size of a window/],
+    ["console --size 0x25", /no size of a window/],
+    ["console --size 80x65536", /no size of a window/],
+    ["console --port .x", /^"\.x" is no name of a port/],
+    ["console --port a=", /^Port a: "" is no path$/],
+    ["console --port a=read:", /^Port a: "read:" is no path$/],
+    ["console --port a=read:missing", /^missing: no such file or directory \(ENOENT\)$/],
+    ["console --port a=read:.", /^\. is a folder/],
+    ["console --port a --port a=x", /^Two ports are named "a"$/],
+    [`console ${Array.from({ length: 8 }, (_, n) => `--port p${n}`).join(" ")}`, /8 ports/],
+    ["rng --limit 0", /a byte a second at least/],
+    ["watchdog --timeout 2h", /waits 0\.1 to 6553\.5 seconds, not 7200$/],
+    ["watchdog --timeout 50ms", /not 0\.05$/],
   ];
   for (const [line, message] of cases) await refused(line, message);
 });
@@ -202,6 +221,28 @@ Deno.test("serial takes the next free name, or changes the port that has the nam
   deepEqual((await build("serial", one)).devices?.map(({ name }) => name), ["serial0", "serial1"]);
   deepEqual((await build("serial -n serial0 --port 0x2f8", one)).devices, [
     { type: "serial", name: "serial0", port: 0x2f8 },
+  ]);
+});
+
+Deno.test("a port's end is a socket, a file or one of hvsh's own streams", async () => {
+  await using folder = new TestFolder();
+  folder.write("in.txt");
+  const words = ["agent", "sock=a.sock", "in=read:in.txt", "out=write:out.txt", "err=stderr"];
+  const line = `console ${words.map((word) => `--port ${word}`).join(" ")}`;
+  const [console] = (await build(line, start, folder.path)).devices!;
+  deepEqual((console as unknown as { ports: unknown }).ports, [
+    { name: "agent", mode: "none" },
+    { name: "sock", mode: "socket", path: `${folder.path}/a.sock` },
+    { name: "in", mode: "read", path: `${folder.path}/in.txt` },
+    { name: "out", mode: "write", path: `${folder.path}/out.txt` },
+    { name: "err", mode: "write", fd: 2 },
+  ]);
+});
+
+Deno.test("a machine has one watchdog, whatever its name", async () => {
+  const one = await build("watchdog -n dog --timeout 5");
+  deepEqual((await build("watchdog --action none", one)).devices, [
+    { type: "watchdog", name: "dog", timeout: 5, action: "none" },
   ]);
 });
 

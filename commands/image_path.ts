@@ -50,6 +50,27 @@ export function imagePath(path: string, cwd: string): string {
 }
 
 /**
+ * Makes the path of a folder absolute and looks whether a folder is there.
+ *
+ * @param path A path as the person wrote it
+ * @param cwd The folder that relative paths start from
+ * @returns The same path from the root
+ * @throws {ImageError} If there is nothing, or no folder
+ */
+export function folderPath(path: string, cwd: string): string {
+  if (path.includes("\0")) throw new ImageError(`The path ${JSON.stringify(path)} has a NUL byte`);
+  const absolute = absolutePath(path, cwd);
+  let found: Deno.FileInfo;
+  try {
+    found = Deno.statSync(absolute);
+  } catch (error) {
+    throw new ImageError(`${path}: ${refusal(error)}`, { cause: error });
+  }
+  if (found.isDirectory) return absolute;
+  throw new ImageError(`${path} is ${found.isFile ? "a file" : kind(found)}, not a folder`);
+}
+
+/**
  * Says why the host refused a file.
  *
  * @param error What Deno threw

@@ -41,6 +41,8 @@ export interface Argument {
   readonly optional?: boolean;
   /** Takes all the remaining words. */
   readonly repeat?: boolean;
+  /** Takes them as they are, flags too; for the last argument, which repeats. */
+  readonly raw?: boolean;
   /** One line for help. */
   readonly help: string;
 }

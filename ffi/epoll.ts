@@ -10,6 +10,7 @@ import { check, errno, libc } from "./libc.ts";
 const EPOLL_CLOEXEC = 0o2000000;
 const EPOLL_CTL_ADD = 1;
 const EPOLL_CTL_DEL = 2;
+const EPOLL_CTL_MOD = 3;
 /** `struct epoll_event` is packed on x86-64: u32 events, u64 data. */
 const EVENT_BYTES = 12;
 const TIMER_FLAGS = 0o2000000 | 0o4000;
@@ -30,6 +31,7 @@ export class Epoll implements Disposable {
   /** Its descriptor. */
   readonly fd: number;
   readonly #events: DataView<ArrayBuffer>;
+  readonly #change = new DataView(new ArrayBuffer(EVENT_BYTES));
 
   /**
    * @param most How many events one wait gives at most
@@ -48,10 +50,18 @@ export class Epoll implements Disposable {
    * @throws {HostError} If it cannot be watched
    */
   add(fd: number, events: number): void {
-    const event = new DataView(new ArrayBuffer(EVENT_BYTES));
-    event.setUint32(0, events >>> 0, true);
-    event.setInt32(4, fd, true);
-    check(libc.epoll_ctl(this.fd, EPOLL_CTL_ADD, fd, event), "epoll_ctl");
+    this.#control(EPOLL_CTL_ADD, fd, events);
+  }
+
+  /**
+   * Watches a descriptor for other events.
+   *
+   * @param fd A descriptor that is watched
+   * @param events {@linkcode EpollEvent}s, added up; 0 for errors and hang-ups only
+   * @throws {HostError} If it was not watched
+   */
+  change(fd: number, events: number): void {
+    this.#control(EPOLL_CTL_MOD, fd, events);
   }
 
   /**
@@ -85,6 +95,13 @@ export class Epoll implements Disposable {
       ready(this.#events.getInt32(at + 4, true), this.#events.getUint32(at, true));
     }
     return count;
+  }
+
+  #control(operation: number, fd: number, events: number): void {
+    const event = this.#change;
+    event.setUint32(0, events >>> 0, true);
+    event.setInt32(4, fd, true);
+    check(libc.epoll_ctl(this.fd, operation, fd, event), "epoll_ctl");
   }
 
   [Symbol.dispose](): void {

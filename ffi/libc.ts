@@ -45,6 +45,62 @@ const SYMBOLS = {
   timer_create: { parameters: ["i32", "buffer", "buffer"], result: "i32" }, // int timer_create(clockid_t, struct sigevent *, timer_t *)
   timer_settime: { parameters: ["u64", "i32", "buffer", "buffer"], result: "i32" }, // int timer_settime(timer_t, int, const struct itimerspec *, struct itimerspec *)
   timer_delete: { parameters: ["u64"], result: "i32" }, // int timer_delete(timer_t)
+  readv: { parameters: ["i32", "buffer", "i32"], result: "i32" }, // ssize_t readv(int, const struct iovec *, int); below 2 GiB, its low half says it all
+  writev: { parameters: ["i32", "buffer", "i32"], result: "i32" }, // ssize_t writev(int, const struct iovec *, int)
+  socket: { parameters: ["i32", "i32", "i32"], result: "i32" }, // int socket(int domain, int type, int protocol)
+  connect: { parameters: ["i32", "buffer", "u32"], result: "i32" }, // int connect(int, const struct sockaddr *, socklen_t)
+  socketpair: { parameters: ["i32", "i32", "i32", "buffer"], result: "i32" }, // int socketpair(int domain, int type, int protocol, int fds[2])
+  fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" }, // int fcntl(int, int command, int)
+  setns: { parameters: ["i32", "i32"], result: "i32" }, // int setns(int, int nstype)
+  bind: { parameters: ["i32", "buffer", "u32"], result: "i32" }, // int bind(int, const struct sockaddr *, socklen_t)
+  listen: { parameters: ["i32", "i32"], result: "i32" }, // int listen(int, int backlog)
+  accept4: { parameters: ["i32", "pointer", "pointer", "i32"], result: "i32" }, // int accept4(int, struct sockaddr *, socklen_t *, int flags)
+  shutdown: { parameters: ["i32", "i32"], result: "i32" }, // int shutdown(int, int how)
+  recv: { parameters: ["i32", "buffer", "usize", "i32"], result: "isize" }, // ssize_t recv(int, void *, size_t, int flags)
+  send: { parameters: ["i32", "buffer", "usize", "i32"], result: "isize" }, // ssize_t send(int, const void *, size_t, int flags)
+  sendmsg: { parameters: ["i32", "buffer", "i32"], result: "i32" }, // ssize_t sendmsg(int, const struct msghdr *, int flags); below 2 GiB, as readv
+  fchmod: { parameters: ["i32", "u32"], result: "i32" }, // int fchmod(int, mode_t)
+  io_uring_setup: { name: "syscall", parameters: ["u64", "u32", "buffer"], result: "i32" }, // long syscall(SYS_io_uring_setup, unsigned entries, struct io_uring_params *)
+  io_uring_enter: {
+    name: "syscall",
+    parameters: ["u64", "i32", "u32", "u32", "u32", "pointer", "usize"],
+    result: "i32",
+  }, // long syscall(SYS_io_uring_enter, int, unsigned to_submit, unsigned min_complete, unsigned flags, const void *, size_t)
+  io_uring_register: {
+    name: "syscall",
+    parameters: ["u64", "i32", "u32", "buffer", "u32"],
+    result: "i32",
+  }, // long syscall(SYS_io_uring_register, int, unsigned opcode, void *, unsigned nr_args)
+  preadv: { parameters: ["i32", "u64", "i32", "i64"], result: "i32" }, // ssize_t preadv(int, const struct iovec *, int, off_t); below 2 GiB
+  pwritev: { parameters: ["i32", "u64", "i32", "i64"], result: "i32" }, // ssize_t pwritev(int, const struct iovec *, int, off_t)
+  fdatasync: { parameters: ["i32"], result: "i32" }, // int fdatasync(int)
+  copy_file_range: { parameters: ["i32", "buffer", "i32", "buffer", "usize", "u32"], result: "i32" }, // ssize_t copy_file_range(int, off_t *, int, off_t *, size_t, unsigned); below 2 GiB
+  fcntl_lock: { name: "fcntl", parameters: ["i32", "i32", "buffer"], result: "i32" }, // int fcntl(int, int command, struct flock *)
+  statx: { parameters: ["i32", "buffer", "i32", "u32", "buffer"], result: "i32" }, // int statx(int dirfd, const char *, int flags, unsigned mask, struct statx *)
+  openat: { parameters: ["i32", "buffer", "i32", "u32"], result: "i32" }, // int openat(int dirfd, const char *, int flags, mode_t)
+  openat2: {
+    name: "syscall",
+    parameters: ["u64", "i32", "buffer", "buffer", "usize"],
+    result: "i32",
+  }, // long syscall(SYS_openat2, int dirfd, const char *, const struct open_how *, size_t)
+  mkdirat: { parameters: ["i32", "buffer", "u32"], result: "i32" }, // int mkdirat(int dirfd, const char *, mode_t)
+  mkfifoat: { parameters: ["i32", "buffer", "u32"], result: "i32" }, // int mkfifoat(int dirfd, const char *, mode_t)
+  symlinkat: { parameters: ["buffer", "i32", "buffer"], result: "i32" }, // int symlinkat(const char *target, int dirfd, const char *)
+  readlinkat: { parameters: ["i32", "buffer", "buffer", "usize"], result: "i32" }, // ssize_t readlinkat(int dirfd, const char *, char *, size_t); at most PATH_MAX
+  unlinkat: { parameters: ["i32", "buffer", "i32"], result: "i32" }, // int unlinkat(int dirfd, const char *, int flags)
+  renameat2: { parameters: ["i32", "buffer", "i32", "buffer", "u32"], result: "i32" }, // int renameat2(int, const char *, int, const char *, unsigned flags)
+  linkat: { parameters: ["i32", "buffer", "i32", "buffer", "i32"], result: "i32" }, // int linkat(int, const char *, int, const char *, int flags)
+  fchmodat: { parameters: ["i32", "buffer", "u32", "i32"], result: "i32" }, // int fchmodat(int dirfd, const char *, mode_t, int flags)
+  faccessat: { parameters: ["i32", "buffer", "i32", "i32"], result: "i32" }, // int faccessat(int dirfd, const char *, int mode, int flags)
+  utimensat: { parameters: ["i32", "buffer", "buffer", "i32"], result: "i32" }, // int utimensat(int dirfd, const char *, const struct timespec[2], int flags)
+  getdents64: { parameters: ["i32", "buffer", "usize"], result: "i32" }, // ssize_t getdents64(int, void *, size_t); below 2 GiB
+  fstatfs: { parameters: ["i32", "buffer"], result: "i32" }, // int fstatfs(int, struct statfs *)
+  fsync: { parameters: ["i32"], result: "i32" }, // int fsync(int)
+  syncfs: { parameters: ["i32"], result: "i32" }, // int syncfs(int)
+  geteuid: { parameters: [], result: "u32" }, // uid_t geteuid(void)
+  getrandom: { parameters: ["buffer", "usize", "u32"], result: "isize" }, // ssize_t getrandom(void *, size_t, unsigned flags)
+  poll: { parameters: ["buffer", "u64", "i32"], result: "i32" }, // int poll(struct pollfd *, nfds_t, int ms)
+  getegid: { parameters: [], result: "u32" }, // gid_t getegid(void)
 } as const satisfies Deno.ForeignLibraryInterface;
 
 type Libc = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];

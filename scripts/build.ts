@@ -15,7 +15,7 @@ const OUTPUT = new URL("dist/", ROOT);
 const ENTRIES = {
   main: "commands/main.ts",
   owner_main: "commands/live/owner_main.ts",
-  worker: "vmm/cpu/worker.ts",
+  worker: "vmm/threads/worker.ts",
 } as const;
 
 /** Runs `deno bundle`. */

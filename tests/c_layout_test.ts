@@ -5,12 +5,15 @@
 import assert from "node:assert/strict";
 import { Errno } from "../ffi/errno.ts";
 import { Exit } from "../ffi/kvm/exit.ts";
+import * as fileStructs from "../ffi/file_structs.ts";
 import { Capability, Ioctl } from "../ffi/kvm/ioctl.ts";
 import * as kvmStructs from "../ffi/kvm/structs.ts";
 import type { StructType } from "../ffi/struct.ts";
 import { findProgram } from "../scripts/setup/find_program.ts";
 import { BootE820Entry, BootParams } from "../vmm/boot/boot_params.ts";
 import { SetupHeader } from "../vmm/boot/setup_header.ts";
+import * as fuseMessages from "../vmm/fuse/messages.ts";
+import { Fattr, Fopen, InitFlag, Opcode } from "../vmm/fuse/protocol.ts";
 
 // deno-lint-ignore no-explicit-any -- any layout at all
 type AnyStruct = StructType<any>;
@@ -21,9 +24,32 @@ const STRUCTS: readonly AnyStruct[] = [
   BootParams,
   BootE820Entry,
   SetupHeader,
+  fileStructs.statx_timestamp,
+  fileStructs.statx,
+  fileStructs.open_how,
+  fileStructs.statfs,
+  fileStructs.dirent64,
+  ...Object.values(fuseMessages),
 ];
+/** Those of which we declare the start only. */
+const STARTS: ReadonlySet<AnyStruct> = new Set([kvmTypes.kvm_run, fileStructs.dirent64]);
+const { O, RESOLVE, AT, S, UTIME, RENAME, SEEK } = fileStructs;
+const FILE_NUMBERS = { ...O, ...RESOLVE, ...AT, ...S, ...UTIME, ...RENAME, ...SEEK };
 
-const HEADERS = ["errno.h", "stddef.h", "stdio.h", "linux/kvm.h", "asm/bootparam.h"];
+const HEADERS = [
+  "errno.h",
+  "stddef.h",
+  "stdio.h",
+  "linux/kvm.h",
+  "asm/bootparam.h",
+  "dirent.h",
+  "fcntl.h",
+  "sys/stat.h",
+  "sys/vfs.h",
+  "unistd.h",
+  "linux/openat2.h",
+  "linux/fuse.h",
+];
 const compiler = findProgram("cc");
 const required = Deno.env.get("HVSH_REQUIRE_KVM") === "1";
 
@@ -32,6 +58,8 @@ const isPadding = (name: string) => /^_?(pad|reserved)/.test(name);
 
 /** What the header calls a field of ours: we have the structs inside of kvm_vcpu_events flat. */
 function member(type: AnyStruct, field: string): string {
+  // `offset` is a member of every struct of ours.
+  if (type.structName.startsWith("fuse_") && field === "position") return "offset";
   if (type.structName !== "kvm_vcpu_events") return field;
   return field.replace(
     /^(exception|interrupt|nmi|smi|triple_fault)_(?!has_payload|payload)/,
@@ -50,8 +78,7 @@ function program(): string {
       return [`#ifdef ${macro}`, print(macro, macro), "#endif"];
     });
   const layouts = STRUCTS.flatMap((type) => [
-    // Of kvm_run we declare the start only.
-    ...(type === kvmTypes.kvm_run
+    ...(STARTS.has(type)
       ? []
       : [print(`sizeof ${type.structName}`, `sizeof(struct ${type.structName})`)]),
     ...Object.keys(type.offsets).filter((field) => !isPadding(field)).map((field) =>
@@ -65,6 +92,7 @@ function program(): string {
     print(`RunOffset.${field}`, `offsetof(struct kvm_run, ${field})`)
   );
   return [
+    "#define _GNU_SOURCE",
     ...HEADERS.map((header) => `#include <${header}>`),
     "int main(void) {",
     ...layouts,
@@ -73,6 +101,11 @@ function program(): string {
     ...constants("KVM_CAP_", Capability),
     ...constants("KVM_EXIT_", Exit),
     ...constants("", Errno),
+    ...constants("", FILE_NUMBERS),
+    ...Object.keys(Opcode).map((name) => print(`FUSE_${name}`, `FUSE_${name}`)), // an enum
+    ...constants("FUSE_", InitFlag),
+    ...constants("FATTR_", Fattr),
+    ...constants("FOPEN_", Fopen),
     "return 0; }",
   ].join("\n");
 }
@@ -91,6 +124,11 @@ function ours(): Map<string, number> {
     ...named("KVM_CAP_", Capability),
     ...named("KVM_EXIT_", Exit),
     ...named("", Errno),
+    ...named("", FILE_NUMBERS),
+    ...named("FUSE_", Opcode),
+    ...named("FUSE_", InitFlag),
+    ...named("FATTR_", Fattr),
+    ...named("FOPEN_", Fopen),
   ]);
 }
 

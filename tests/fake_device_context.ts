@@ -115,6 +115,7 @@ export function createDeviceContext(
       memory,
       output: {
         write: (byte) => void output.push(byte),
+        writeAll: (bytes) => void output.push(...bytes),
         get ready() {
           return machine.outputReady;
         },

@@ -7,6 +7,7 @@
  * @module
  */
 import "./c_library.ts";
+import { findProgram } from "../scripts/setup/find_program.ts";
 import { probeKvm } from "./kvm_probe.ts";
 
 /** What this host's KVM can do. */
@@ -30,10 +31,20 @@ export function onKvm(name: string, fn: () => void | Promise<void>): void {
  *
  * @param name The behaviour it states
  * @param fn The test
+ * @param programs What it runs besides hvsh
  */
-export function onNativeKvm(name: string, fn: () => void | Promise<void>): void {
+export function onNativeKvm(
+  name: string,
+  fn: () => void | Promise<void>,
+  programs: readonly string[] = [],
+): void {
   const emulates = kvm.native ? undefined : "this KVM emulates the guest's kernel code";
-  register(name, fn, kvm.missing ?? emulates, emulatedHost);
+  const lacking = programs.find((program) => findProgram(program) === undefined);
+  if (kvm.missing === undefined && emulates === undefined && lacking !== undefined) {
+    register(name, fn, `there is no ${lacking}; deno task setup says more`, required);
+  } else {
+    register(name, fn, kvm.missing ?? emulates, emulatedHost);
+  }
 }
 
 const said = new Set<string>();

@@ -67,6 +67,11 @@ export class HvshProcess implements AsyncDisposable {
     return this.#child.pid;
   }
 
+  /** What has been read of its stdout. */
+  get output(): string {
+    return this.#text;
+  }
+
   /** Writes to its stdin. */
   async send(input: string | Uint8Array<ArrayBuffer>): Promise<void> {
     const bytes = typeof input === "string" ? new TextEncoder().encode(input) : input;
@@ -80,16 +85,16 @@ export class HvshProcess implements AsyncDisposable {
 
   /** Reads its stdout up to some text, and no more chunks than that takes. */
   async until(text: string): Promise<string> {
-    while (!this.#text.includes(text)) {
-      if (!await this.#read()) {
-        assert.fail(
-          `${this.#words} ${
-            this.#late ? "was late" : "ended"
-          } before "${text}"\n${this.#text}\n${await this.#stderr}`,
-        );
-      }
-    }
+    while (!this.#text.includes(text)) await this.more(`before "${text}"`);
     return this.#text;
+  }
+
+  /** Reads more of its stdout, which must not have ended. */
+  async more(when = "before it said what was waited for"): Promise<void> {
+    if (!await this.#read()) {
+      const how = this.#late ? "was late" : "ended";
+      assert.fail(`${this.#words} ${how} ${when}\n${this.#text}\n${await this.#stderr}`);
+    }
   }
 
   /** Closes the reading end of its stdout. */

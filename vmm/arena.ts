@@ -5,32 +5,49 @@
  *     word 0            doorbell: rung whenever the main thread has something to look at
  *     word 1            progress: rung whenever a vCPU that waits may go on
  *     word 2, 3         why the VM stops (index into STOP_KINDS + 1), the guest's exit status
- *     word 16 + 16 n    vCPU n: request, state, thread id
- *     then, 64-byte aligned, a slice a device: lock word, padding, registers
- *     then the rings
+ *     word 4            PCI: counts changes of what BARs decode
+ *     word 5, 6         what the I/O threads are asked to do; for which of them a change waits
+ *     word 8 to 15      PCI: which slots hold each of the eight shared interrupt lines
+ *     word 16 + 16 n    vCPU n: request, state, thread id, changes that wait for its thread
+ *     then a place for each device and some spare: see `arena_layout.ts`
  *
  * @module
  */
 import { ByteRing } from "./byte_ring.ts";
 import type { StopKind } from "./device.ts";
 
-const CACHE_LINE = 64;
 const DOORBELL = 0;
 const PROGRESS = 1;
 const STOP_KIND = 2;
 const STOP_STATUS = 3;
+/** Index of the word that counts changes of what BARs decode. */
+export const PCI_GENERATION = 4;
+const IO_REQUEST = 5;
+const IO_CHANGES = 6;
+/** Index of the first of the eight words of PCI's shared interrupt lines. */
+export const PCI_LINES = 8;
 const VCPU_BASE = 16;
 const VCPU_WORDS = 16;
-/** The lock word and padding before a device's registers. */
-const SLICE_HEADER = 16;
+/** Words before a device's registers: its lock, and what its I/O thread is asked. */
+const SliceWord = { LOCK: 0, WAKE: 1, WANTS_ROOM: 2 } as const;
 const RING_CAPACITY = 65536;
 
-/** What a vCPU is asked to do. */
+/** Where devices' places start. */
+export function placesStart(cpus: number): number {
+  return (VCPU_BASE + VCPU_WORDS * cpus) * 4;
+}
+
+/** Bytes before a device's registers. */
+export const SLICE_HEADER = 16;
+/** Bytes of a device's output ring. */
+export const RING_BYTES: number = ByteRing.sizeFor(RING_CAPACITY);
+
+/** What a vCPU or an I/O thread is asked to do. */
 export const Request = { RUN: 0, PAUSE: 1, STOP: 2 } as const;
 /** What a vCPU does. */
 export const VcpuState = { IDLE: 0, RUNNING: 1, PAUSED: 2 } as const;
 
-const Word = { REQUEST: 0, STATE: 1, TID: 2 } as const;
+const Word = { REQUEST: 0, STATE: 1, TID: 2, CHANGES: 3 } as const;
 
 /** Reasons beyond a device's {@linkcode StopKind}: what the vCPU itself ran into. */
 export type EndKind = StopKind | "triple-fault" | "fault";
@@ -52,11 +69,13 @@ export interface DeviceSlice {
   readonly offset: number;
   /** Bytes of its registers. */
   readonly size: number;
+  /** Byte offset of what the PCI bus keeps of it. */
+  readonly pci: number;
+  /** Bytes of that; 0 for a device that is not on the PCI bus. */
+  readonly pciSize: number;
   /** Byte offset of its output ring. */
   readonly ring: number;
 }
-
-const align = (n: number) => Math.ceil(n / CACHE_LINE) * CACHE_LINE;
 
 /** The shared state of one VM, opened in each of its threads. */
 export class Arena {
@@ -71,29 +90,6 @@ export class Arena {
   constructor(buffer: SharedArrayBuffer) {
     this.buffer = buffer;
     this.words = new Int32Array(buffer);
-  }
-
-  /**
-   * Lays a VM's state out.
-   *
-   * @param cpus How many vCPUs
-   * @param sizes Bytes of registers of each device, in order
-   * @returns The arena and each device's place in it
-   */
-  static plan(cpus: number, sizes: readonly number[]): { arena: Arena; slices: DeviceSlice[] } {
-    let end = align((VCPU_BASE + VCPU_WORDS * cpus) * 4);
-    const slices = sizes.map((size) => {
-      const lock = end / 4;
-      const offset = end + SLICE_HEADER;
-      end = align(offset + size);
-      return { lock, offset, size, ring: 0 };
-    });
-    const placed = slices.map((slice) => {
-      const ring = end;
-      end = align(end + ByteRing.sizeFor(RING_CAPACITY));
-      return { ...slice, ring };
-    });
-    return { arena: new Arena(new SharedArrayBuffer(end)), slices: placed };
   }
 
   /**
@@ -114,6 +110,46 @@ export class Arena {
    */
   ring(slice: DeviceSlice): ByteRing {
     return new ByteRing(this.buffer, slice.ring, RING_CAPACITY);
+  }
+
+  /**
+   * Opens what the PCI bus keeps of a device.
+   *
+   * @param slice Its place
+   * @returns A view of just that
+   */
+  pciState(slice: DeviceSlice): DataView {
+    return new DataView(this.buffer, slice.pci, slice.pciSize);
+  }
+
+  /** Marks a device for its I/O thread; true if it was not marked. */
+  markWake(lock: number): boolean {
+    return Atomics.exchange(this.words, lock + SliceWord.WAKE, 1) === 0;
+  }
+
+  /** Takes a device's mark. */
+  takeWake(lock: number): boolean {
+    return Atomics.exchange(this.words, lock + SliceWord.WAKE, 0) !== 0;
+  }
+
+  /** Notes that a device waits for room in its output ring. */
+  markWantsRoom(lock: number): void {
+    Atomics.store(this.words, lock + SliceWord.WANTS_ROOM, 1);
+  }
+
+  /** Takes that note. */
+  takeWantsRoom(lock: number): boolean {
+    return Atomics.load(this.words, lock + SliceWord.WANTS_ROOM) !== 0 &&
+      Atomics.exchange(this.words, lock + SliceWord.WANTS_ROOM, 0) !== 0;
+  }
+
+  /** What the I/O threads are asked to do, a {@linkcode Request}. */
+  get ioRequest(): number {
+    return Atomics.load(this.words, IO_REQUEST);
+  }
+
+  set ioRequest(request: number) {
+    Atomics.store(this.words, IO_REQUEST, request);
   }
 
   /** Has the main thread look at rings, timers and states. */
@@ -193,6 +229,37 @@ export class Arena {
   /** Blocks a vCPU's thread while it is asked for nothing but `request`. */
   waitWhileRequested(vcpu: number, request: number): void {
     Atomics.wait(this.words, vcpuWord(vcpu, Word.REQUEST), request);
+  }
+
+  /** Has a vCPU's thread leave its loop for a change; kick it if it may be in KVM_RUN. */
+  askForChange(vcpu: number): void {
+    Atomics.store(this.words, vcpuWord(vcpu, Word.CHANGES), 1);
+    Atomics.notify(this.words, vcpuWord(vcpu, Word.REQUEST));
+  }
+
+  /** Whether a change waits for a vCPU's thread. */
+  changeAsked(vcpu: number): boolean {
+    return Atomics.load(this.words, vcpuWord(vcpu, Word.CHANGES)) !== 0;
+  }
+
+  /** The change is there. */
+  changeDone(vcpu: number): void {
+    Atomics.store(this.words, vcpuWord(vcpu, Word.CHANGES), 0);
+  }
+
+  /** Has an I/O thread leave its loop for a change, once it is woken. */
+  askIoForChange(thread: number): void {
+    Atomics.or(this.words, IO_CHANGES, 1 << thread);
+  }
+
+  /** Whether a change waits for an I/O thread. */
+  ioChangeAsked(thread: number): boolean {
+    return (Atomics.load(this.words, IO_CHANGES) & (1 << thread)) !== 0;
+  }
+
+  /** The change is there. */
+  ioChangeDone(thread: number): void {
+    Atomics.and(this.words, IO_CHANGES, ~(1 << thread));
   }
 
   /** What a vCPU does, a {@linkcode VcpuState}. */

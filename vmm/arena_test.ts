@@ -1,16 +1,27 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { VmError } from "../ffi/errors.ts";
 import { Arena, Request, VcpuState } from "./arena.ts";
+import { ArenaLayout } from "./arena_layout.ts";
 import { ByteRing } from "./byte_ring.ts";
+
+const needs = fc.record({
+  state: fc.integer({ min: 0, max: 5000 }),
+  pci: fc.integer({ min: 0, max: 5000 }),
+});
 
 Deno.test("no two pieces of an arena share a byte, or a cache line where threads write them", () => {
   fc.assert(fc.property(
     fc.integer({ min: 1, max: 255 }),
-    fc.array(fc.integer({ min: 0, max: 5000 }), { maxLength: 12 }),
-    (cpus, sizes) => {
-      const { arena, slices } = Arena.plan(cpus, sizes);
-      const spans = slices.flatMap(({ lock, offset, size, ring }) => [
+    fc.array(needs, { maxLength: 12 }),
+    fc.array(needs, { maxLength: 12 }),
+    (cpus, first, later) => {
+      const layout = new ArenaLayout(cpus, first, true);
+      const { arena } = layout;
+      const slices = [...layout.slices, ...later.map((needs) => layout.add(needs))];
+      const spans = slices.flatMap(({ lock, offset, size, pci, pciSize, ring }) => [
         { from: lock * 4, to: offset + size },
+        { from: pci, to: pci + pciSize },
         { from: ring, to: ring + ByteRing.sizeFor(65536) },
       ]).sort((a, b) => a.from - b.from);
       let end = (16 + 16 * cpus) * 4;
@@ -20,13 +31,41 @@ Deno.test("no two pieces of an arena share a byte, or a cache line where threads
         end = to;
       }
       assert.ok(arena.buffer.byteLength >= end);
-      slices.forEach((slice, i) => assert.equal(arena.state(slice).byteLength, sizes[i]));
+      [...first, ...later].forEach(({ state, pci }, i) => {
+        assert.equal(arena.state(slices[i]!).byteLength, state);
+        assert.equal(arena.pciState(slices[i]!).byteLength, pci);
+      });
     },
   ));
 });
 
+Deno.test("places that are given back are found again, whole and zero", () => {
+  const needs = { state: 100, pci: 500 };
+  const layout = new ArenaLayout(1, [], true);
+  const fill = () => {
+    const slices = [];
+    for (;;) {
+      try {
+        slices.push(layout.add(needs));
+      } catch (error) {
+        assert.ok(error instanceof VmError);
+        return slices;
+      }
+    }
+  };
+  const slices = fill();
+  assert.ok(slices.length > 50);
+  for (const slice of slices) layout.arena.state(slice).setUint8(7, 1);
+  for (const slice of fc.sample(fc.shuffledSubarray(slices, { minLength: slices.length }), 1)[0]!) {
+    layout.remove(slice);
+  }
+  const again = fill();
+  assert.deepEqual(again, slices);
+  for (const slice of again) assert.equal(layout.arena.state(slice).getUint8(7), 0);
+});
+
 Deno.test("vCPUs have words of their own", () => {
-  const { arena } = Arena.plan(3, []);
+  const { arena } = new ArenaLayout(3, [], false);
   arena.setRequest(1, Request.PAUSE);
   arena.setVcpuState(2, VcpuState.RUNNING);
   arena.setThreadId(0, 1234);
@@ -39,7 +78,7 @@ Deno.test("vCPUs have words of their own", () => {
 });
 
 Deno.test("the first reason to stop is the one that stays", () => {
-  const { arena } = Arena.plan(1, []);
+  const { arena } = new ArenaLayout(1, [], false);
   assert.equal(arena.stopping, false);
   assert.equal(arena.stopReason, undefined);
   arena.stop("exit", 42);
@@ -49,7 +88,7 @@ Deno.test("the first reason to stop is the one that stays", () => {
 });
 
 Deno.test("a doorbell that was rung between the look and the wait is not missed", async () => {
-  const { arena } = Arena.plan(1, []);
+  const { arena } = new ArenaLayout(1, [], false);
   const seen = arena.doorbell;
   arena.ringDoorbell();
   await arena.doorbellAfter(seen); // resolves at once
@@ -61,7 +100,7 @@ Deno.test("a doorbell that was rung between the look and the wait is not missed"
 });
 
 Deno.test("a second opening of the buffer is the same arena", () => {
-  const { arena, slices } = Arena.plan(1, [8]);
+  const { arena, slices } = new ArenaLayout(1, [{ state: 8, pci: 0 }], false);
   const other = new Arena(arena.buffer);
   arena.state(slices[0]!).setUint32(4, 0x1234_5678);
   assert.equal(other.state(slices[0]!).getUint32(4), 0x1234_5678);

@@ -30,10 +30,15 @@ export const Port = {
   PM: 0x600,
   /** ACPI general-purpose events, block 0 (4). */
   GPE0: 0x620,
+  /** Watchdog: control, status, countdown (2) at +2, current count (2) at +4. */
+  WATCHDOG: 0x630,
   /** PCI configuration address (4) and, at +4, data (4). */
   PCI_CONFIG: 0xcf8,
   /** PCI hot-plug: slots that came (4), slots that are to go (4), slots let go (4). */
   PCI_HOTPLUG: 0xae00,
+  /** Ports that PCI passes down, up to {@linkcode Port.PCI_WINDOW_END}. */
+  PCI_WINDOW: 0xc000,
+  PCI_WINDOW_END: 0x1_0000,
   /** Reset control register (ACPI RESET_REG, PCI chipsets' 0xcf9). */
   RESET: 0xcf9,
 } as const;

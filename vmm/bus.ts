@@ -20,7 +20,7 @@ export interface BusEntry {
   /** The one behind the last. */
   readonly end: number;
   /** What answers, and how wide an access it takes. */
-  readonly range: Pick<IoRange, "maxWidth" | "handler">;
+  readonly range: Pick<IoRange, "maxWidth" | "handler" | "priority">;
   /** Index of the device's lock. */
   readonly lock: number;
   /** The device's name. */
@@ -45,6 +45,7 @@ export class Bus {
   readonly #portEntries: BusEntry[] = [];
   #memory: BusEntry[] = [];
   #last: BusEntry | undefined;
+  #router: BusRouter | undefined;
 
   /**
    * @param words The arena as words, for the locks
@@ -69,13 +70,29 @@ export class Bus {
     }
   }
 
+  /**
+   * Has what no fixed range answers looked up elsewhere.
+   *
+   * @param router Who knows
+   */
+  route(router: BusRouter): void {
+    this.#router = router;
+  }
+
   #attachPort(entry: BusEntry): void {
     if (entry.base < 0 || entry.end > PORTS || this.#portEntries.length === MAX_PORT_RANGES) {
       throw new DocumentError(`Device ${entry.owner} wants ports ${span(entry)}: there are none`);
     }
-    const taken = this.#portIndex.subarray(entry.base, entry.end).find((index) => index !== 0);
-    if (taken !== undefined) refuse("ports", entry, this.#portEntries[taken - 1]!);
-    this.#portIndex.fill(this.#portEntries.push(entry), entry.base, entry.end);
+    const own = entry.range.priority ?? 0;
+    const free: number[] = [];
+    for (let port = entry.base; port < entry.end; port++) {
+      const other = this.#portEntries[this.#portIndex[port]! - 1];
+      const taken = other === undefined ? -Infinity : other.range.priority ?? 0;
+      if (taken === own) refuse("ports", entry, other!);
+      if (taken < own) free.push(port);
+    }
+    const index = this.#portEntries.push(entry);
+    for (const port of free) this.#portIndex[port] = index;
   }
 
   #attachMemory(entry: BusEntry): void {
@@ -93,7 +110,7 @@ export class Bus {
    */
   readPort(port: number, width: Width): number {
     const index = this.#portIndex[port]!;
-    const entry = index === 0 ? undefined : this.#portEntries[index - 1];
+    const entry = index === 0 ? this.#router?.findPort(port) : this.#portEntries[index - 1];
     if (entry === undefined) {
       if (width === 1) return 0xff;
     } else if (width <= entry.range.maxWidth && port + width <= entry.end) {
@@ -113,7 +130,7 @@ export class Bus {
    */
   writePort(port: number, width: Width, value: number): void {
     const index = this.#portIndex[port]!;
-    const entry = index === 0 ? undefined : this.#portEntries[index - 1];
+    const entry = index === 0 ? this.#router?.findPort(port) : this.#portEntries[index - 1];
     if (entry === undefined) {
       if (width === 1) return;
     } else if (width <= entry.range.maxWidth && port + width <= entry.end) {
@@ -198,10 +215,11 @@ export class Bus {
       if (this.#memory[middle]!.end <= address) low = middle + 1;
       else high = middle;
     }
-    const entry = this.#memory[low];
-    if (entry === undefined || address < entry.base) return undefined;
-    this.#last = entry;
-    return entry;
+    if (low < this.#memory.length && address >= this.#memory[low]!.base) {
+      this.#last = this.#memory[low];
+      return this.#last;
+    }
+    return this.#router?.findMemory(address);
   }
 }
 

@@ -151,6 +151,29 @@ for (const space of ["pio", "mmio"] as const) {
   });
 }
 
+Deno.test("of ranges of ports over one another, the one of higher priority gets what starts in it", () => {
+  const [wide, narrow, lowest] = [new Scratch(4), new Scratch(1), new Scratch(4)];
+  const ranges = [
+    { space: "pio", base: 0xcf8, size: 4, maxWidth: 4, handler: wide, priority: -1 },
+    { space: "pio", base: 0xcf9, size: 1, maxWidth: 1, handler: narrow },
+    { space: "pio", base: 0xcf8, size: 4, maxWidth: 4, handler: lowest, priority: -2 },
+  ] as const;
+  for (const order of [[0, 1, 2], [2, 1, 0], [1, 0, 2]]) {
+    const bus = new Bus(words());
+    for (const i of order) bus.attach(`device${i}`, i, [ranges[i]!]);
+    bus.writePort(0xcf8, 4, 0x8000_0600);
+    bus.writePort(0xcf9, 1, 0x06);
+    bus.writePort(0xcfa, 2, 0x1234);
+    assert.equal(wide.taken(), "w4@0=80000600 w2@2=1234");
+    assert.equal(narrow.taken(), "w1@0=6");
+    assert.equal(lowest.taken(), "");
+    assert.throws(
+      () => bus.attach("more", 3, [ranges[1]]),
+      /more wants ports 0xcf9-0xcf9: device1/,
+    );
+  }
+});
+
 Deno.test("ports beyond 0xffff are refused, and an access at the top wraps to port 0", () => {
   const bus = new Bus(words());
   const range = (base: number): IoRange => ({

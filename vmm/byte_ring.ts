@@ -67,6 +67,18 @@ export class ByteRing implements ByteSink {
     Atomics.store(this.#words, TAIL, (tail + 1) | 0);
   }
 
+  writeAll(bytes: Uint8Array): void {
+    const tail = Atomics.load(this.#words, TAIL);
+    const room = this.#data.length - ((tail - Atomics.load(this.#words, HEAD)) >>> 0);
+    const count = Math.min(bytes.length, room);
+    if (count < bytes.length) Atomics.add(this.#words, DROPPED, bytes.length - count);
+    const start = tail & this.#mask;
+    const first = Math.min(count, this.#data.length - start);
+    this.#data.set(bytes.subarray(0, first), start);
+    this.#data.set(bytes.subarray(first, count), 0);
+    Atomics.store(this.#words, TAIL, (tail + count) | 0);
+  }
+
   /**
    * Takes everything that is there.
    *

@@ -130,3 +130,19 @@ Deno.test("a byte ring behaves as a bounded queue, whatever the order of calls",
     { numRuns: 50 },
   );
 });
+
+Deno.test("bytes put together are what they are one by one, what is lost too", () => {
+  fc.assert(fc.property(
+    fc.integer({ min: 0, max: 2 ** 32 }),
+    fc.array(fc.integer({ min: 0, max: 4096 }), { maxLength: 8 }),
+    (counter, sizes) => {
+      const [one, all] = [open(counter).ring, open(counter).ring];
+      for (const [i, size] of sizes.entries()) {
+        for (const byte of counting(size, i)) one.write(byte);
+        all.writeAll(counting(size, i));
+        assert.deepEqual([all.length, all.dropped], [one.length, one.dropped]);
+      }
+      assert.deepEqual(all.take(), one.take());
+    },
+  ));
+});

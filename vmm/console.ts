@@ -1,6 +1,6 @@
 /**
  * The main thread's side of a machine's byte devices: output from their rings to whoever reads it,
- * input to the first serial port.
+ * input to the one that the guest listens to.
  *
  * @module
  */
@@ -32,7 +32,7 @@ export class Console {
   readonly #busy = new Set<OpenDevice>();
   readonly #works = new Set<Promise<void>>();
   readonly #sinks: ConsoleSink[] = [];
-  readonly #input: OpenDevice | undefined;
+  readonly #inputs: readonly OpenDevice[];
   #pending: Uint8Array[] = [];
   #room: PromiseWithResolvers<void> | undefined;
 
@@ -47,7 +47,7 @@ export class Console {
     this.#watch = options.kernel ? new PanicWatch() : undefined;
     this.#onPanic = options.onPanic;
     this.#onFailure = options.onFailure;
-    this.#input = set.devices.find(({ device }) => device.receive !== undefined);
+    this.#inputs = set.devices.filter(({ device }) => device.receive !== undefined);
   }
 
   /** Whether a kernel panic was printed. */
@@ -75,7 +75,7 @@ export class Console {
    * @returns Resolves when the guest's device has taken all of it
    */
   send(bytes: Uint8Array): Promise<void> {
-    if (this.#input === undefined || bytes.length === 0) return Promise.resolve();
+    if (this.#inputs.length === 0 || bytes.length === 0) return Promise.resolve();
     this.#pending.push(bytes);
     this.#room ??= Promise.withResolvers();
     const { promise } = this.#room;
@@ -111,6 +111,7 @@ export class Console {
       while (open.ring.length > 0) {
         const bytes = open.ring.take();
         this.#arena.announceProgress();
+        this.#set.roomMade(open);
         if (this.#watch !== undefined) {
           this.#watch.push(bytes);
           if (this.#watch.over) this.#onPanic();
@@ -125,8 +126,18 @@ export class Console {
     }
   }
 
+  /** Where input goes: to a console that its guest listens to, else to the first that takes any. */
+  #listener(): OpenDevice | undefined {
+    const listens = (open: OpenDevice) =>
+      open.device.listening !== undefined &&
+      this.#set.locked(open, (device) => device.listening!());
+    return this.#inputs.find(listens) ??
+      this.#inputs.find(({ device }) => device.listening === undefined);
+  }
+
   #offerInput(): void {
-    const input = this.#input;
+    if (this.#pending.length === 0) return;
+    const input = this.#listener();
     if (input === undefined) return;
     for (let bytes = this.#pending[0]; bytes !== undefined; bytes = this.#pending[0]) {
       const chunk = bytes;

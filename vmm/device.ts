@@ -42,6 +42,11 @@ export interface IoRange {
   readonly maxWidth: Width;
   /** Who answers. */
   readonly handler: IoHandler;
+  /**
+   * Of ranges of ports that lie over one another, the one with the highest gets the accesses that
+   * start in it; two of the same may not. Default 0.
+   */
+  readonly priority?: number;
 }
 
 /** Why a VM came to its end. */
@@ -67,6 +72,8 @@ export interface InterruptLine {
 export interface ByteSink {
   /** Takes one byte. Once it is not `ready` it still takes 8 KiB, then drops and counts. */
   write(byte: number): void;
+  /** Takes several bytes, at most 4096; the same holds for them. */
+  writeAll(bytes: Uint8Array): void;
   /** Whether the reader keeps up. A device with flow control shows this to its guest. */
   readonly ready: boolean;
 }
@@ -163,6 +170,8 @@ export interface Device {
   reset(): void;
   /** Takes input bytes (a console's keyboard); gives how many of them it took. */
   receive?(bytes: Uint8Array): number;
+  /** Whether a guest listens to it; a device that can't tell leaves it out, and comes second. */
+  listening?(): boolean;
   /** A named action from outside: `powerbutton`, `break`, `nmi`. False if it has none of that name. */
   action?(name: string, value?: string): boolean;
   /** When {@linkcode expire} is due, on the context's monotonic clock; Infinity for never. */
@@ -191,6 +200,8 @@ export interface DeviceType<Config = any> {
   readonly state: StructType<any>;
   /** `pci` for a PCI function: its device has {@linkcode Device.pci}. */
   readonly bus?: "pci";
+  /** The virtio device ID, if it is a virtio device over some transport. */
+  readonly virtio?: number;
   /** Checks its entry of the document and fills in defaults; an object schema that keeps unknown keys. */
   readonly schema?: GenericSchema<unknown, Config>;
   /** How many eventfds it wants. Default 0. */
@@ -215,6 +226,17 @@ export interface DevicePlan {
   readonly type: string;
   /** URL of a user's module, for `device FILE.ts`. */
   readonly module?: string;
-  /** The entry of the document, and shared buffers that the machine added. */
+  /** The entry of the document, and what `prepare` made of it. */
   readonly config: Readonly<Record<string, unknown>>;
+  /** How a virtio device is reached. */
+  readonly transport?: Transport;
+  /** Its slot on the PCI bus. */
+  readonly slot?: number;
+  /** Which I/O thread serves it. */
+  readonly io: number;
+  /** Its eventfds. */
+  readonly eventFds: readonly number[];
 }
+
+/** How a virtio device is reached. */
+export type Transport = "pci" | "mmio";

@@ -5,6 +5,9 @@
  */
 import { DocumentError, VmError } from "../ffi/errors.ts";
 
+/** What was said already: an access to a PCI function passes through its host bridge as well. */
+const said = new WeakSet<VmError>();
+
 /**
  * Says which device failed, and where in its code.
  *
@@ -14,11 +17,14 @@ import { DocumentError, VmError } from "../ffi/errors.ts";
  */
 export function deviceFailure(device: string, cause: unknown): VmError | DocumentError {
   if (cause instanceof DocumentError) return cause; // it says itself what is wrong with its entry
+  if (cause instanceof VmError && said.has(cause)) return cause;
   const message = cause instanceof Error ? cause.message : String(cause);
   const stack = cause instanceof Error ? cause.stack ?? "" : "";
   const place = /^ *at .*?(file:[^)\s]+)/m.exec(stack)?.[1];
-  return new VmError(`Device ${device}: ${message}`, {
+  const failure = new VmError(`Device ${device}: ${message}`, {
     cause,
     ...(place === undefined ? {} : { hint: `look at ${place}` }),
   });
+  said.add(failure);
+  return failure;
 }

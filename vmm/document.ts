@@ -10,6 +10,7 @@ import { parseSize } from "./size.ts";
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 const MAX_CPUS = 255;
+const MAX_IO_THREADS = 16;
 
 const address = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const size = v.pipe(
@@ -106,6 +107,10 @@ export const VmDocumentSchema = v.looseObject({
   devices: v.optional(v.array(device)),
   /** The in-kernel interrupt controllers and timer; left out, they follow from what boots. */
   irqchip: v.optional(v.boolean()),
+  /** A PCI bus; left out, there is one where a kernel or a device may want it. */
+  pci: v.optional(v.boolean()),
+  /** Threads that the devices' I/O is spread over. Default 1. */
+  ioThreads: v.optional(count(MAX_IO_THREADS)),
   /** Write an Intel MP table too. Default false. */
   mptable: v.optional(v.boolean()),
 });
@@ -150,4 +155,17 @@ export function parseDocument(value: unknown, where: string): VmDocument {
     `VM document on ${where}${key === null ? "" : `, ${key}`}: ${issue.message}`,
     { hint: "`hvsh schema` prints what a document may hold" },
   );
+}
+
+/**
+ * Checks one device's entry.
+ *
+ * @param value As in a document's `devices`
+ * @param where What to call it in an error
+ * @returns The same object
+ * @throws {DocumentError} Naming the key at fault
+ */
+export function parseDevice(value: unknown, where: string): DeviceEntry {
+  const { devices } = parseDocument({ vm: 1, devices: [value] }, where);
+  return devices![0]!;
 }

@@ -8,22 +8,20 @@
  * @module
  */
 import { VmError } from "../ffi/errors.ts";
-import { assembleMachine, type MachineParts } from "./machine_parts.ts";
-import type { Kvm } from "../ffi/kvm/kvm.ts";
 import type { Vcpu } from "../ffi/kvm/vcpu.ts";
-import type { Vm } from "../ffi/kvm/vm.ts";
-import { RunOffset } from "../ffi/kvm/structs.ts";
-import { installKickHandler, kickThread } from "../ffi/signals.ts";
-import { type Arena, Request, VcpuState } from "./arena.ts";
+import { type Arena, Request } from "./arena.ts";
 import { Console } from "./console.ts";
 import type { Fault } from "./cpu/fault.ts";
 import { UNFINISHED } from "./cpu/loop.ts";
 import { sprint } from "./cpu/sprint.ts";
-import { VcpuThread } from "./cpu/thread.ts";
-import type { DeviceSet, DeviceSetPlan } from "./device_set.ts";
-import type { VmDocument } from "./document.ts";
+import type { DeviceEvent } from "./device.ts";
+import type { DeviceHost, DeviceSet, EventSink, PlacedDevice } from "./device_set.ts";
+import type { DeviceEntry, VmDocument } from "./document.ts";
 import { exitStatus, type VmEnd, type VmEndKind } from "./end.ts";
-import type { MachineMemory } from "./memory.ts";
+import { HotPlug } from "./hot_plug.ts";
+import { assembleMachine, type MachineParts } from "./machine_parts.ts";
+import { MachineThreads } from "./machine_threads.ts";
+import type { DeviceChange } from "./threads/thread.ts";
 import { DeviceTimers } from "./timers.ts";
 
 /** What a machine does. */
@@ -34,10 +32,23 @@ const TRANSITIONS: Readonly<Record<string, readonly MachineState[]>> = {
   start: ["created"],
   pause: ["running"],
   resume: ["paused"],
+  attach: ["created", "running", "paused"],
+  detach: ["running", "paused"],
 };
 
 /** How long a reader that does not read holds up the end of a machine that was told to end. */
 const SLOW_READER_MILLISECONDS = 500;
+
+/** Whether an I/O thread serves a device. */
+function isServed({ plan }: PlacedDevice): boolean {
+  return plan.io >= 0;
+}
+
+/** Passes on what happens to devices, from before there is a machine to hear of it. */
+class EventRelay {
+  sink: EventSink | undefined;
+  readonly send: EventSink = (device, event) => this.sink?.(device, event);
+}
 
 /** A virtual machine of this process. */
 export class Machine implements AsyncDisposable {
@@ -48,15 +59,15 @@ export class Machine implements AsyncDisposable {
   /** Resolves when it has ended and its output has been handed over. */
   readonly ended: Promise<VmEnd>;
 
-  readonly #kvm: Kvm;
-  readonly #vm: Vm;
-  readonly #memory: MachineMemory;
   readonly #vcpus: readonly Vcpu[];
-  #threads: readonly VcpuThread[];
   readonly #arena: Arena;
-  readonly #plan: DeviceSetPlan;
+  readonly #host: DeviceHost;
   readonly #devices: DeviceSet;
+  readonly #threads: MachineThreads;
+  readonly #hotPlug: HotPlug;
   readonly #timers: DeviceTimers;
+  readonly #resources: AsyncDisposable;
+  readonly #listeners = new Set<EventSink>();
   readonly #end = Promise.withResolvers<VmEnd>();
   readonly #told = Promise.withResolvers<void>();
   #state: MachineState = "created";
@@ -65,20 +76,26 @@ export class Machine implements AsyncDisposable {
   #failure: { readonly error: unknown } | undefined;
   #disposed = false;
 
-  private constructor(parts: MachineParts) {
+  private constructor(parts: MachineParts, events: EventRelay) {
     this.document = parts.document;
-    this.#kvm = parts.kvm;
-    this.#vm = parts.vm;
-    this.#memory = parts.memory;
     this.#vcpus = parts.vcpus;
-    this.#threads = parts.threads;
-    this.#arena = parts.arena;
-    this.#plan = parts.plan;
+    this.#arena = parts.layout.arena;
+    this.#host = parts.host;
     this.#devices = parts.devices;
+    this.#resources = parts.resources;
+    events.sink = (device, event) => this.#happened(device, event);
+    this.#threads = new MachineThreads(this.#arena, parts.vcpus, parts.threads, events.send);
+    this.#hotPlug = new HotPlug({
+      layout: parts.layout,
+      placer: parts.placer,
+      devices: parts.devices,
+      change: (change) => this.#change(change),
+      act: (device, action, value) => this.act(device, action, value),
+    }, parts.placed);
     const failed = (error: unknown) => this.#fail(error);
     this.#timers = new DeviceTimers(parts.devices, failed);
     this.ended = this.#end.promise;
-    this.console = new Console(parts.arena, parts.devices, {
+    this.console = new Console(this.#arena, parts.devices, {
       kernel: parts.document.boot?.kernel !== undefined,
       onPanic: () => this.#arena.stop("panic"),
       onFailure: failed,
@@ -95,7 +112,8 @@ export class Machine implements AsyncDisposable {
    * @throws {HostError} If the host can't provide it
    */
   static async create(document: VmDocument): Promise<Machine> {
-    return new Machine(await assembleMachine(document));
+    const events = new EventRelay();
+    return new Machine(await assembleMachine(document, events.send), events);
   }
 
   /** What it does. */
@@ -117,29 +135,19 @@ export class Machine implements AsyncDisposable {
    */
   start(options: { paused?: boolean; sprint?: boolean } = {}): void {
     this.#require("start");
-    installKickHandler();
     this.#state = options.paused ? "paused" : "running";
+    const plan = { ...this.#host, devices: this.#hotPlug.placed };
+    const served = plan.devices.some(isServed);
     // With interrupt controllers its thread is there already, and HLT would hold this one up.
-    if (options.sprint && !options.paused && !this.#plan.irqchip) {
+    if (options.sprint && !options.paused && !this.#host.irqchip && !served) {
       const sprinted = this.#sprint();
       if (sprinted !== undefined) {
         this.#settled = this.#finish([sprinted], Promise.resolve());
         return;
       }
     }
-    const request = options.paused ? Request.PAUSE : Request.RUN;
-    this.#threads = this.#vcpus.map((_, id) => this.#threads[id] ?? VcpuThread.acquire());
-    const runs = this.#vcpus.map((vcpu, id) => {
-      this.#arena.setRequest(id, request);
-      return this.#threads[id]!.run({
-        id,
-        vcpuFd: vcpu.fd,
-        runAddress: vcpu.run.address,
-        runSize: vcpu.run.size,
-        arena: this.#arena.buffer,
-        plan: this.#plan,
-      });
-    });
+    if (served) this.#threads.startIo(plan, (error) => this.#fail(error));
+    const runs = this.#threads.startVcpus(plan, options.paused ? Request.PAUSE : Request.RUN);
     this.#settled = this.#finish(runs, this.#attend());
   }
 
@@ -153,7 +161,7 @@ export class Machine implements AsyncDisposable {
         run: run.buffer,
         arena: this.#arena,
         devices: this.#devices,
-        irqchip: this.#plan.irqchip,
+        irqchip: this.#host.irqchip,
       });
       return result === UNFINISHED ? undefined : Promise.resolve(result);
     } catch (error) {
@@ -169,11 +177,11 @@ export class Machine implements AsyncDisposable {
   async pause(): Promise<void> {
     this.#require("pause");
     this.#state = "paused";
-    this.#request(Request.PAUSE);
+    this.#threads.request(Request.PAUSE);
     for (;;) {
       const seen = this.#arena.doorbell;
       // A resume may overtake it, and so may the end.
-      if (this.#allPaused() || this.#state !== "paused" || this.#ending) return;
+      if (this.#threads.allPaused || this.#state !== "paused" || this.#ending) return;
       await this.#arena.doorbellAfter(seen);
     }
   }
@@ -186,7 +194,7 @@ export class Machine implements AsyncDisposable {
   resume(): void {
     this.#require("resume");
     this.#state = "running";
-    for (let id = 0; id < this.#vcpus.length; id++) this.#arena.setRequest(id, Request.RUN);
+    this.#threads.resume();
     this.#arena.ringDoorbell();
   }
 
@@ -203,7 +211,7 @@ export class Machine implements AsyncDisposable {
     } else if (this.#state !== "ended") {
       this.#endKind ??= kind;
       this.#told.resolve();
-      this.#request(Request.STOP);
+      this.#threads.request(Request.STOP);
       this.#arena.ringDoorbell();
     }
     return this.ended;
@@ -214,12 +222,63 @@ export class Machine implements AsyncDisposable {
    *
    * @param device The device's name
    * @param action The action's name
+   * @param value What it is to be done with: a size, an address
    * @returns False if there is no such device or action
    */
-  act(device: string, action: string): boolean {
+  act(device: string, action: string, value?: string): boolean {
     const open = this.#devices.devices.find(({ name }) => name === device);
     return open !== undefined &&
-      this.#devices.locked(open, (d) => d.action?.(action) ?? false);
+      this.#devices.locked(open, (d) => d.action?.(action, value) ?? false);
+  }
+
+  /**
+   * Adds a device of the PCI bus; the guest takes it as soon as it looks.
+   *
+   * @param entry As in a document's `devices`
+   * @returns The device's name
+   * @throws {DocumentError} If it is no such device, or its entry is wrong
+   * @throws {VmError} If the VM has ended, or the device's code throws
+   */
+  async attach(entry: DeviceEntry): Promise<string> {
+    this.#require("attach");
+    const name = await this.#hotPlug.attach(entry);
+    return name;
+  }
+
+  /**
+   * Has the guest let a device of the PCI bus go, and takes it away.
+   *
+   * @param name The device's name
+   * @param signal Aborts the wait for the guest
+   * @throws {VmError} If there is no such device, or the guest does not let it go
+   */
+  async detach(name: string, signal?: AbortSignal): Promise<void> {
+    this.#require("detach");
+    await this.#hotPlug.detach(name, signal);
+  }
+
+  /**
+   * Has what happens to devices told from now on.
+   *
+   * @param listener Gets the device's name and the event
+   * @returns A function that ends it
+   */
+  listen(listener: EventSink): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Its devices, by type and name. */
+  get devices(): { type: string; name: string }[] {
+    return this.#devices.devices.map(({ type, name }) => ({ type, name }));
+  }
+
+  /** The counters of every device that has some, by device and name. */
+  stats(): Record<string, Readonly<Record<string, number>>> {
+    return Object.fromEntries(
+      this.#devices.devices.filter(({ device }) => device.stats !== undefined)
+        .map((open) => [open.name, this.#devices.locked(open, (device) => device.stats!())]),
+    );
   }
 
   /** Ends it if it still runs, and frees everything it holds. */
@@ -229,12 +288,9 @@ export class Machine implements AsyncDisposable {
     this.stop();
     await this.#settled;
     this.#timers.clear();
-    this.#devices.close();
-    for (const vcpu of this.#vcpus) vcpu[Symbol.dispose]();
-    this.#vm[Symbol.dispose]();
-    this.#memory[Symbol.dispose]();
-    this.#kvm[Symbol.dispose]();
-    for (const thread of this.#threads) thread.release();
+    this.#threads[Symbol.dispose]();
+    await this.#hotPlug[Symbol.asyncDispose]();
+    await this.#resources[Symbol.asyncDispose]();
   }
 
   #require(word: keyof typeof TRANSITIONS): void {
@@ -247,19 +303,21 @@ export class Machine implements AsyncDisposable {
     return this.#arena.stopping || this.#endKind !== undefined;
   }
 
-  #allPaused(): boolean {
-    return this.#vcpus.every((_, id) => this.#arena.vcpuState(id) === VcpuState.PAUSED);
+  /** Has every other thread take a change; the first device to be served brings the I/O threads. */
+  async #change(change: DeviceChange): Promise<void> {
+    await this.#threads.change(change);
+    if (change.kind !== "attach" || this.#state === "created" || this.#threads.servesDevices) {
+      return;
+    }
+    const devices = [...this.#hotPlug.placed, change.placed];
+    this.#threads.startIo({ ...this.#host, devices }, (error) => this.#fail(error));
   }
 
-  /** Has every vCPU look at its request word soon, wherever it is. */
-  #request(request: number): void {
-    for (const [id, vcpu] of this.#vcpus.entries()) {
-      this.#arena.setRequest(id, request);
-      Atomics.store(new Uint8Array(vcpu.run.buffer), RunOffset.immediate_exit, 1);
-      const tid = this.#arena.threadId(id);
-      if (tid !== 0) kickThread(tid);
+  #happened(device: string, event: DeviceEvent): void {
+    if (event.kind === "eject") {
+      this.#hotPlug.ejected(event).catch((error) => this.#fail(error));
     }
-    this.#arena.announceProgress();
+    for (const listener of this.#listeners) listener(device, event);
   }
 
   /** Ends it because something on this thread failed, which `ended` will tell of. */
@@ -288,9 +346,10 @@ export class Machine implements AsyncDisposable {
       // One vCPU's end is everybody's, and so is its failure.
       await Promise.race([attended, Promise.all(runs)]).catch(() => {});
       this.#endKind ??= "killed";
-      this.#request(Request.STOP);
+      this.#threads.request(Request.STOP);
       this.#arena.ringDoorbell();
       await Promise.allSettled(runs);
+      await this.#threads.stopIo();
       this.#timers.clear();
       // The last words of a VM that failed count most.
       await this.#drain().catch((error) => this.#failure ??= { error });

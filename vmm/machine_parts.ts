@@ -4,55 +4,106 @@
  *
  * @module
  */
+import { EventFd } from "../ffi/eventfd.ts";
 import { VmError } from "../ffi/errors.ts";
 import { Capability } from "../ffi/kvm/ioctl.ts";
 import { Kvm } from "../ffi/kvm/kvm.ts";
 import type { Vcpu } from "../ffi/kvm/vcpu.ts";
-import type { Vm } from "../ffi/kvm/vm.ts";
-import { Arena } from "./arena.ts";
+import { ArenaLayout } from "./arena_layout.ts";
 import { Address } from "./board.ts";
-import { prepareBoot, wantsIrqchip } from "./boot/prepare.ts";
+import { bootKind } from "./boot/load.ts";
+import { prepareBoot } from "./boot/prepare.ts";
 import { composeCpuid, cpuidFor } from "./cpu/cpuid.ts";
 import { initialMsrs, setLocalInterrupts } from "./cpu/initial_state.ts";
 import { setStartState } from "./cpu/registers.ts";
-import { VcpuThread } from "./cpu/thread.ts";
-import { DeviceSet, type DeviceSetPlan } from "./device_set.ts";
-import { loadDeviceType } from "./devices/registry.ts";
+import {
+  deviceNeeds,
+  loadDevice,
+  type LoadedDevice,
+  type PlacedPlan,
+  Placer,
+} from "./devices/place.ts";
+import { planDevices } from "./devices/plan.ts";
+import { type DeviceHost, DeviceSet, type EventSink, type PlacedDevice } from "./device_set.ts";
 import type { VmDocument } from "./document.ts";
-import { MachineMemory } from "./memory.ts";
+import { MachineMemory, type MemorySlot } from "./memory.ts";
+import type { Span } from "./pci/base_address.ts";
+import { MachineThread } from "./threads/thread.ts";
 
-/** What a machine consists of. */
+/** A device of the machine: what threads are told of it, and what it has open. */
+export interface MachineDevice extends PlacedDevice {
+  readonly resources: AsyncDisposable;
+}
+
+/** What a machine consists of; `resources` frees all of it. */
 export interface MachineParts {
   readonly document: VmDocument;
-  readonly kvm: Kvm;
-  readonly vm: Vm;
-  readonly memory: MachineMemory;
   readonly vcpus: readonly Vcpu[];
-  readonly threads: readonly VcpuThread[];
-  readonly arena: Arena;
-  readonly plan: DeviceSetPlan;
+  /** Threads that were started ahead for vCPUs. */
+  readonly threads: readonly MachineThread[];
+  readonly layout: ArenaLayout;
+  readonly host: DeviceHost;
+  readonly placer: Placer;
+  readonly placed: readonly MachineDevice[];
   readonly devices: DeviceSet;
+  readonly resources: AsyncDisposable;
 }
 
 /**
  * Makes the parts of a machine, ready to start.
  *
  * @param document What it is
+ * @param event Told of what happens to a device
  * @returns The parts; their owner frees them
  * @throws {DocumentError} If the document contradicts itself
  * @throws {ImageError} If an image is not what it says it is
  * @throws {HostError} If the host can't provide it
  */
-export async function assembleMachine(document: VmDocument): Promise<MachineParts> {
-  const cpus = document.cpus ?? 1;
-  const irqchip = wantsIrqchip(document);
-  using stack = new DisposableStack();
+export async function assembleMachine(
+  document: VmDocument,
+  event: EventSink,
+): Promise<MachineParts> {
+  const { cpus = 1, ioThreads = 1 } = document;
+  const kind = bootKind(document.boot);
+  await using stack = new AsyncDisposableStack();
   const kvm = stack.use(new Kvm());
-  // A machine with interrupt controllers lives for a while: its threads start while images are read.
-  const threads = irqchip ? Array.from({ length: cpus }, () => VcpuThread.acquire()) : [];
+  // Only a flat guest without devices to wait for does without interrupt controllers.
+  const eager = document.irqchip ?? (cpus > 1 || kind !== "flat");
+  // Such a machine lives for a while: its threads start while images are read.
+  const threads = eager ? Array.from({ length: cpus }, () => MachineThread.acquire()) : [];
   stack.defer(() => threads.forEach((thread) => thread.release()));
   const memory = stack.use(new MachineMemory(document.memory ?? []));
-  const { start, devices } = await prepareBoot(document, memory);
+
+  const loaded = await loadDevices(document, memory, kind);
+  const wanted = loaded.some(({ type }) => type.bus === "pci");
+  const virtio = loaded.some(({ transport }) => transport !== undefined);
+  const irqchip = document.irqchip ?? (eager || wanted || virtio);
+  const pci = document.pci ?? (wanted || (irqchip && kind !== "flat"));
+  if (pci) loaded.push(await loadDevice({ name: "pci", type: "pci_host", config: {} }));
+  const pciWindows = pci ? windowsBeside(memory.slots) : [];
+
+  const placer = new Placer({
+    pci,
+    ioThreads,
+    event,
+    ...(document.name === undefined ? {} : { vm: document.name }),
+  });
+  const plans: PlacedPlan[] = [];
+  const place = async (device: LoadedDevice) => {
+    const placed = await placer.place(device);
+    stack.use(placed.resources);
+    plans.push(placed);
+  };
+  for (const device of loaded) await place(device);
+  const { start, fwCfg } = await prepareBoot(
+    document,
+    memory,
+    plans.map(({ plan }) => plan),
+    pciWindows,
+  );
+  if (fwCfg !== undefined) {
+    await place(await loadDevice({ name: "fw_cfg", type: "fw_cfg", config: fwCfg }));
+  }
 
   const vm = stack.use(kvm.createVm());
   vm.setRealModePages(Address.IDENTITY_MAP, Address.TSS);
@@ -64,14 +115,17 @@ export async function assembleMachine(document: VmDocument): Promise<MachinePart
     throw new VmError(`${cpus} vCPUs need interrupt controllers, but "irqchip" is false`);
   }
 
-  const types = await Promise.all(
-    devices.map(({ type, module }) => loadDeviceType(type, module)),
-  );
-  const { arena, slices } = Arena.plan(cpus, types.map(({ state }) => state.size));
-  const plan = { devices, slices, slots: memory.slots, vmFd: vm.fd, irqchip };
-  const set = new DeviceSet(arena, plan, types);
-  stack.defer(() => set.close());
-  for (const open of set.devices) set.locked(open, (device) => device.reset());
+  const layout = new ArenaLayout(cpus, plans.map(({ plan, type }) => deviceNeeds(plan, type)), pci);
+  const served = pci || virtio;
+  const ioFds = served ? Array.from({ length: ioThreads }, () => stack.use(new EventFd()).fd) : [];
+  const host = { slots: memory.slots, vmFd: vm.fd, irqchip, pciWindows, ioFds };
+  const devices = new DeviceSet(layout.arena, host, event);
+  stack.defer(() => devices.close());
+  const placed = plans.map(({ plan, type, resources }, i) => {
+    const slice = layout.slices[i]!;
+    devices.reset(devices.attach({ plan, slice }, type));
+    return { plan, slice, resources };
+  });
 
   const cpuid = composeCpuid(kvm.supportedCpuid(), {
     ...document.cpu,
@@ -87,6 +141,38 @@ export async function assembleMachine(document: VmDocument): Promise<MachinePart
   });
   setStartState(vcpus[0]!, start);
 
-  stack.move();
-  return { document, kvm, vm, memory, vcpus, threads, arena, plan, devices: set };
+  const resources = stack.move();
+  return { document, vcpus, threads, layout, host, placer, placed, devices, resources };
+}
+
+async function loadDevices(
+  document: VmDocument,
+  memory: MachineMemory,
+  kind: ReturnType<typeof bootKind>,
+): Promise<LoadedDevice[]> {
+  const planned = planDevices(document.devices ?? [], {
+    rtc: { ...memorySizes(memory), cpus: document.cpus ?? 1 },
+    firmware: kind === "firmware",
+    testDevice: kind === "multiboot",
+  });
+  return await Promise.all(planned.map(loadDevice));
+}
+
+function memorySizes({ slots }: MachineMemory): { lowMemory: number; highMemory: number } {
+  const sum = (high: boolean) =>
+    slots.reduce((n, s) => n + (s.ram && (s.base >= Address.FOUR_GIB) === high ? s.size : 0), 0);
+  return { lowMemory: sum(false), highMemory: sum(true) };
+}
+
+/** PCI's memory window without what the document maps into it. */
+function windowsBeside(slots: readonly MemorySlot[]): Span[] {
+  let from: number = Address.PCI_WINDOW;
+  const windows: Span[] = [];
+  for (const { base, size } of slots) {
+    if (base >= Address.PCI_WINDOW_END || base + size <= from) continue;
+    if (base > from) windows.push({ base: from, size: base - from });
+    from = base + size;
+  }
+  const end = Address.PCI_WINDOW_END;
+  return from < end ? [...windows, { base: from, size: end - from }] : windows;
 }

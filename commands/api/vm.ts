@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { VmDocument } from "../../vmm/document.ts";
+import type { DeviceEntry, VmDocument } from "../../vmm/document.ts";
 import type { VmEnd } from "../../vmm/end.ts";
 import type { Machine, MachineState } from "../../vmm/machine.ts";
 import { VmConsole } from "./vm_console.ts";
@@ -53,6 +53,45 @@ export class Vm implements AsyncDisposable {
    */
   resume(): void {
     this.#machine.resume();
+  }
+
+  /**
+   * Plugs a device into its PCI bus.
+   *
+   * @param entry As in a document's `devices`: `{ type: "disk", path: "/data.img" }`
+   * @returns The device's name
+   * @throws {DocumentError} If it is no such device, or its entry is wrong
+   */
+  async attach(entry: DeviceEntry): Promise<string> {
+    return await this.#machine.attach(entry);
+  }
+
+  /**
+   * Has the guest let a device of the PCI bus go, and takes it away.
+   *
+   * @param name The device's name
+   * @param options `signal` aborts the wait for the guest
+   * @throws {VmError} If there is no such device, or the guest does not let it go
+   */
+  async detach(name: string, options: { signal?: AbortSignal } = {}): Promise<void> {
+    await this.#machine.detach(name, options.signal);
+  }
+
+  /**
+   * Tells a device to do something: `resize` to a disk, `link` to a net, `powerbutton` to `pm`.
+   *
+   * @param device The device's name
+   * @param action What it is to do
+   * @param value With what
+   * @returns False if there is no such device or action
+   */
+  act(device: string, action: string, value?: string): boolean {
+    return this.#machine.act(device, action, value);
+  }
+
+  /** What its devices have counted since its start, by device and name. */
+  stats(): Record<string, Readonly<Record<string, number>>> {
+    return this.#machine.stats();
   }
 
   /** Ends it at once and says how it ended. */

@@ -20,9 +20,11 @@ export function hostFindings(): Finding[] {
     shmemFinding(),
     runtimeFinding(),
     tunFinding(),
-    programFinding("C compiler", ["cc", "gcc", "clang"], "checks of struct layouts", "gcc"),
-    programFinding("QEMU", ["qemu-system-x86_64"], "benchmarks against it", "qemu-system-x86"),
-    programFinding("kvmtool", ["lkvm"], "benchmarks against it", "kvmtool"),
+    programFinding("passt", ["passt"], "user networks go by libslirp", "passt"),
+    programFinding("qemu-nbd", ["qemu-nbd"], "no disks in qcow2 and other formats", "qemu-utils"),
+    programFinding("C compiler", ["cc", "gcc", "clang"], "no checks of struct layouts", "gcc"),
+    programFinding("QEMU", ["qemu-system-x86_64"], "no benchmarks against it", "qemu-system-x86"),
+    programFinding("kvmtool", ["lkvm"], "no benchmarks against it", "kvmtool"),
   ];
 }
 
@@ -107,7 +109,7 @@ function programFinding(
     if (path !== undefined) return { state: "ok", check, detail: path };
   }
   const fix = `sudo apt install ${debianPackage}, or your system's like`;
-  return { state: "warn", check, detail: `not in PATH; ${purpose} are left out`, fix };
+  return { state: "warn", check, detail: `not in PATH: ${purpose}`, fix };
 }
 
 function findInPath(name: string): string | undefined {

@@ -1,5 +1,5 @@
 /**
- * The file that a detached VM's console is written to. It is bounded, and a disk that takes no more
+ * The files that a detached VM's console and events are written to. Each is bounded, and a disk that takes no more
  * does not end the VM: what was lost is told in the file once it can be.
  *
  * @module
@@ -8,7 +8,7 @@
 /** The file keeps between this and twice this many bytes; the older half is beside it, as `.old`. */
 const MOST_BYTES = 4 * 2 ** 20;
 
-/** A console's log. */
+/** A log in a VM's folder. */
 export class ConsoleLog {
   readonly #path: string;
   #size = 0;

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { parseDevice } from "../../vmm/document.ts";
 import type { VmEnd } from "../../vmm/end.ts";
 import type { Machine } from "../../vmm/machine.ts";
 import { serve } from "./json_rpc.ts";
@@ -120,6 +121,15 @@ export class Owner implements Disposable {
         machine.resume();
         return this.handle;
       },
+      devices: () => machine.devices,
+      stats: () => machine.stats(),
+      attach: ({ entry }: Record<string, unknown>) => machine.attach(parseDevice(entry, "attach")),
+      detach: async ({ device, seconds }: Record<string, unknown>) => {
+        const signal = AbortSignal.timeout(Number(seconds) * 1000);
+        await machine.detach(String(device), signal);
+      },
+      act: ({ device, action, value }: Record<string, unknown>) =>
+        machine.act(String(device), String(action), value === undefined ? value : String(value)),
     };
     while (!this.#closed) {
       try {

@@ -6,7 +6,7 @@
  * @module
  */
 import { HvshError } from "../../ffi/errors.ts";
-import { VcpuThread } from "../../vmm/cpu/thread.ts";
+import { MachineThread } from "../../vmm/threads/thread.ts";
 import type { VmDocument } from "../../vmm/document.ts";
 import { runDetached, type RunOptions } from "./run_machine.ts";
 
@@ -18,7 +18,7 @@ interface Order {
 if (import.meta.main) {
   let status = 125;
   try {
-    VcpuThread.prepare(1);
+    MachineThread.prepare(1);
     const { document, options }: Order = await new Response(Deno.stdin.readable).json();
     status = await runDetached(document, options, (handle) => {
       Deno.stdout.writeSync(new TextEncoder().encode(JSON.stringify(handle) + "\n"));

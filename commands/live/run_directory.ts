@@ -52,6 +52,9 @@ export class RunDirectory {
   get consoleLog(): string {
     return `${this.path}/console.log`;
   }
+  get events(): string {
+    return `${this.path}/events.log`;
+  }
   get exit(): string {
     return `${this.path}/exit`;
   }
@@ -78,7 +81,8 @@ export class RunDirectory {
       }
       // Its last owner may have removed the folder between the open and the lock.
       if (exists(this.#lock)) {
-        for (const leftover of [this.control, this.exit, this.consoleLog]) remove(leftover);
+        const { control, exit, consoleLog, events } = this;
+        for (const leftover of [control, exit, consoleLog, events]) remove(leftover);
         return new Claim(this, fd);
       }
       closeFile(fd);

@@ -42,6 +42,9 @@ export async function runAttached(
   await using machine = await Machine.create(document);
   const name = document.name;
   using _owner = name === undefined ? undefined : new Owner(machine, name);
+  machine.listen((device, event) => {
+    if (event.message !== undefined) context.note(`hvsh run: ${device}: ${event.message}`);
+  });
   const last = new LastLines();
   let unwritten: unknown;
   machine.console.attach((bytes) => {
@@ -110,6 +113,11 @@ export async function runDetached(
   const owner = new Owner(machine, document.name ?? ownName());
   const log = new ConsoleLog(owner.directory.consoleLog);
   machine.console.attach((bytes) => log.write(bytes));
+  const events = new ConsoleLog(owner.directory.events);
+  machine.listen((device, event) => {
+    const time = new Date().toISOString();
+    events.write(new TextEncoder().encode(JSON.stringify({ time, device, ...event }) + "\n"));
+  });
   const stopListening = onSignals(() => machine.stop());
   machine.start(options);
   running(owner.handle);

@@ -109,6 +109,15 @@ export const kvm_ioeventfd = struct("kvm_ioeventfd", {
   pad: bytes(36),
 });
 
+export const kvm_msi = struct("kvm_msi", {
+  address_lo: u32,
+  address_hi: u32,
+  data: u32,
+  flags: u32,
+  devid: u32,
+  pad: bytes(12),
+});
+
 export const kvm_vcpu_events = struct("kvm_vcpu_events", {
   exception_injected: u8,
   exception_nr: u8,

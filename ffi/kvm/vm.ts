@@ -5,11 +5,36 @@
  */
 import { closeFile } from "../files.ts";
 import { call, callWith } from "./call.ts";
-import { kvm_irq_level, kvm_pit_config, kvm_userspace_memory_region } from "./structs.ts";
+import { libc } from "../libc.ts";
+import { Ioctl } from "./ioctl.ts";
+import {
+  kvm_ioeventfd,
+  kvm_irq_level,
+  kvm_msi,
+  kvm_pit_config,
+  kvm_userspace_memory_region,
+} from "./structs.ts";
 import { Vcpu } from "./vcpu.ts";
 
 const KVM_MEM_READONLY = 2;
 const KVM_PIT_SPEAKER_DUMMY = 1;
+const KVM_IOEVENTFD_FLAG_DATAMATCH = 1;
+const KVM_IOEVENTFD_FLAG_PIO = 2;
+const KVM_IOEVENTFD_FLAG_DEASSIGN = 4;
+
+/** A write of the guest that signals an eventfd in place of an exit. */
+export interface IoEventFd {
+  /** The eventfd. */
+  readonly fd: number;
+  /** Port or guest-physical address. */
+  readonly address: number;
+  /** Bytes of the write: 1, 2, 4 or 8. */
+  readonly length: number;
+  /** A port, not an address. */
+  readonly port: boolean;
+  /** Only for writes of this value; any if left out. */
+  readonly match?: number;
+}
 
 /** A VM: an address space with memory slots, vCPUs and perhaps interrupt controllers. */
 export class Vm implements Disposable {
@@ -17,6 +42,8 @@ export class Vm implements Disposable {
   readonly fd: number;
   readonly #vcpuMmapSize: number;
   readonly #irqLevel = new kvm_irq_level();
+  readonly #msi = new kvm_msi();
+  readonly #msiBytes = this.#msi.bytes();
 
   /**
    * @param fd What KVM_CREATE_VM gave
@@ -86,6 +113,40 @@ export class Vm implements Disposable {
     this.#irqLevel.irq = gsi;
     this.#irqLevel.level = level ? 1 : 0;
     callWith(this.fd, "IRQ_LINE", this.#irqLevel.bytes());
+  }
+
+  /**
+   * Sends a message-signalled interrupt (api.rst, KVM_SIGNAL_MSI).
+   *
+   * @param addressLow The message's address, low half
+   * @param addressHigh High half
+   * @param data The message
+   * @returns Whether some local APIC took it; a guest may send it to nobody
+   */
+  signalMsi(addressLow: number, addressHigh: number, data: number): boolean {
+    this.#msi.address_lo = addressLow;
+    this.#msi.address_hi = addressHigh;
+    this.#msi.data = data;
+    return libc.ioctl_pointer(this.fd, Ioctl.SIGNAL_MSI, this.#msiBytes) > 0;
+  }
+
+  /**
+   * Has writes of the guest signal an eventfd (api.rst, KVM_IOEVENTFD).
+   *
+   * @param event Which writes
+   * @param attached Or no more
+   * @returns Whether KVM did so; it can't where another event has the same write, or none is left
+   */
+  setIoEventFd(event: IoEventFd, attached: boolean): boolean {
+    const request = new kvm_ioeventfd();
+    request.fd = event.fd;
+    request.addr = event.address;
+    request.len = event.length;
+    request.datamatch = BigInt(event.match ?? 0);
+    request.flags = (event.match === undefined ? 0 : KVM_IOEVENTFD_FLAG_DATAMATCH) |
+      (event.port ? KVM_IOEVENTFD_FLAG_PIO : 0) |
+      (attached ? 0 : KVM_IOEVENTFD_FLAG_DEASSIGN);
+    return libc.ioctl_pointer(this.fd, Ioctl.IOEVENTFD, request.bytes()) === 0;
   }
 
   /**

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { IDLE_MILLISECONDS } from "../../vmm/cpu/thread.ts";
+import { IDLE_MILLISECONDS } from "../../vmm/threads/thread.ts";
 import { type Bench, resultsOf } from "./bench.ts";
 import { CServer } from "./c_server.ts";
 import { AT_BOOT_SECTOR, memoryWrites, type Placement, portWrites, SERIAL_PORT } from "./guests.ts";

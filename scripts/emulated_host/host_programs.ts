@@ -3,16 +3,24 @@ import { dirname } from "node:path";
 import { run } from "../setup/apt.ts";
 import type { CpioEntry } from "../setup/cpio.ts";
 import { findProgram } from "../setup/find_program.ts";
+import { fingerprint } from "./cache.ts";
 import type { DiskContent } from "./disk_image.ts";
 
 /** Where the disk with them is mounted inside. */
 const MOUNT = "/opt/host";
 
-/** What the busybox inside has not, for pipelines in tests. Left out where the host has none. */
-const OPTIONAL = ["jq", "zstd", "xz"];
+/** What the busybox inside has not, for tests. Left out where the host has none. */
+const OPTIONAL = ["jq", "zstd", "xz"]
+  // Disks: what makes images, looks into them and serves them, and what measures them.
+  .concat("mkfs.ext4", "e2fsck", "debugfs", "qemu-img", "qemu-nbd", "nbdkit", "fio")
+  // Networks. passt starts its other build, from the same folder, where the processor has AVX2.
+  .concat("passt", "passt.avx2", "ip", "unshare", "socat");
 
-/** What npm packages with native parts load besides what deno itself does. */
-const LIBRARIES = ["libstdc++.so.6"];
+/** What is loaded by name: by npm packages with native parts, and by user networking. */
+const LIBRARIES = ["libstdc++.so.6", "libslirp.so.0"];
+
+/** nbdkit's plugins that are brought. */
+const NBDKIT_PLUGINS = ["memory"];
 
 /**
  * Finds the programs.
@@ -40,8 +48,9 @@ export async function layOut(
 ): Promise<{ contents: DiskContent[]; links: CpioEntry[] }> {
   const contents = [...programs].map(([name, source]) => ({ path: `bin/${name}`, source }));
   const links = new Map<string, CpioEntry>();
-  const loaded = await Promise.all([sharedLibraries(), ...[...programs.values()].map(libraries)]);
-  for (const library of new Set(loaded.flat())) {
+  const named = (await Promise.all([sharedLibraries(), nbdkitPlugins(programs)])).flat();
+  const needed = await Promise.all([...programs.values(), ...named].map(libraries));
+  for (const library of new Set([...named, ...needed.flat()])) {
     const path = library.slice(1);
     for (const folder of parents(path)) links.set(folder, { path: folder, type: "directory" });
     links.set(path, { path, type: "symlink", target: `${MOUNT}/${path}` });
@@ -64,6 +73,15 @@ async function sharedLibraries(): Promise<string[]> {
     const path = line?.split(" => ")[1];
     return path === undefined ? [] : [path];
   });
+}
+
+/** A plugin's place is built into nbdkit, so it has the same one inside. */
+async function nbdkitPlugins(programs: Map<string, string>): Promise<string[]> {
+  const nbdkit = programs.get("nbdkit");
+  if (nbdkit === undefined) return [];
+  const folder = /^plugindir=(.+)$/m.exec(await run(nbdkit, ["--dump-config"]))?.[1];
+  return NBDKIT_PLUGINS.map((name) => `${folder}/nbdkit-${name}-plugin.so`)
+    .filter((path) => fingerprint(path) !== null);
 }
 
 /** The folders above a path, outermost first. */

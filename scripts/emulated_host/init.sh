@@ -4,6 +4,17 @@
 # 2 stdin, 3 stdout, 4 stderr. Disks: vda programs of the host, vdb npm packages and guests, vdc
 # the project, vdd the call's instructions and then the tar of what goes back.
 b=/bin/busybox
+
+# Programs that shut themselves in (passt) put another root in place of theirs, which the kernel
+# allows for any root but the initramfs (pivot_root(2)). So the files move to a tmpfs first.
+if [ "$1" != moved ]; then
+  files=$(echo /*)
+  $b mkdir /new
+  $b mount -t tmpfs -o mode=755 tmpfs /new
+  $b cp -a $files /new
+  exec $b switch_root /new /init moved
+fi
+
 $b mount -t devtmpfs dev /dev
 $b mount -t proc proc /proc
 $b mount -t sysfs sys /sys
@@ -20,6 +31,10 @@ ln -s /proc/self/fd/1 /dev/stdout
 ln -s /proc/self/fd/2 /dev/stderr
 ln -s /opt/material/guests/modules "/lib/modules/$(uname -r)"
 ip link set lo up
+# A way out that leads nowhere, with addresses of RFC 5737: user networking wants a host with one.
+ip addr add 192.0.2.2/24 dev dummy0
+ip link set dummy0 up
+ip route add default via 192.0.2.1
 mount -t ext4 -o ro /dev/vda /opt/host
 
 # The command sees pipes: a port can be opened only once, and is neither a file nor a pipe.

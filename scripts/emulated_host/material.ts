@@ -1,6 +1,6 @@
 /** The disk with what a project's programs read: npm packages and the guests that tests boot. */
 import { join } from "node:path";
-import { guestsDirectory } from "../setup/guests.ts";
+import { guestPath, guestsDirectory, MADE } from "../setup/guests.ts";
 import { cached, fingerprint, keyOf } from "./cache.ts";
 import { type DiskContent, makeDisk } from "./disk_image.ts";
 
@@ -23,7 +23,11 @@ export function denoDirectory(): string {
 export async function materialDisk(project: string): Promise<string> {
   const packages = lockedPackages(project);
   const guests = guestsDirectory();
-  const key = keyOf(fingerprint(join(guests, "manifest.json")), packages.map((one) => one.path));
+  const key = keyOf(
+    fingerprint(join(guests, "manifest.json")),
+    MADE.map((name) => fingerprint(guestPath(name))),
+    packages.map((one) => one.path),
+  );
   return await cached(
     "material.ext4",
     key,

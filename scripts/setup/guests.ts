@@ -11,12 +11,17 @@ export const GUESTS = [
   "modules", // its lib/modules/VERSION, with modules.dep
   "busybox", // statically linked
   "initramfs.cpio", // busybox and a small init, see initramfs.ts
+  "probe", // a static program that tries devices, scripts/guest/probe.c
+  "devices.cpio", // virtio's modules and probe, see device_initramfs.ts
   "memtest86+x64.bin",
   "ipxe.lkrn",
   "gnumach", // a multiboot 1 kernel, unpacked
   "bios.bin", // SeaBIOS, 128 KiB
   "bios-256k.bin", // SeaBIOS, 256 KiB
 ] as const;
+
+/** Those that `makeFirstFileSystems` makes from others. */
+export const MADE: readonly GuestName[] = ["initramfs.cpio", "probe", "devices.cpio"];
 
 /** The name of one guest file. */
 export type GuestName = typeof GUESTS[number];

@@ -2,7 +2,9 @@
 import { cpio } from "./cpio.ts";
 
 /**
- * The guest's init. `hvsh.do=` on the kernel's command line chooses how it goes on.
+ * The guest's init. `hvsh.do=` on the kernel's command line chooses how it goes on. A `script` is
+ * the file /script of another archive behind this one, and its end turns the guest off; `root` is the
+ * root file system on the first disk, as its own init finds it.
  *
  * A shell gets a session of its own with the console as its controlling terminal (setsid,
  * cttyhack), so that ^C works, and its end turns the guest off: an init that ends is a kernel
@@ -14,6 +16,12 @@ $b mount -t devtmpfs dev /dev
 $b mount -t proc proc /proc
 $b mount -t sysfs sys /sys
 echo "hvsh-guest: up, $($b nproc) cpus"
+# Lets modprobe find what another archive brings.
+modules() {
+  $b mkdir -p /lib/modules
+  $b ln -s /modules "/lib/modules/$($b uname -r)"
+}
+
 action=shell
 for word in $($b cat /proc/cmdline); do
   case $word in hvsh.do=*) action=\${word#hvsh.do=} ;; esac
@@ -23,6 +31,20 @@ case $action in
   reboot) $b reboot -f ;;
   panic) echo c > /proc/sysrq-trigger ;;
   spin) while :; do :; done ;;
+  script)
+    modules
+    HOME=/root PATH=/bin $b sh /script
+    echo "hvsh-guest: status $?"
+    $b poweroff -f
+    ;;
+  root)
+    modules
+    $b modprobe -a virtio_pci virtio_blk
+    $b mkdir /new
+    $b mount -t ext4 /dev/vda /new
+    for folder in dev proc sys; do $b mount --move /$folder /new/$folder; done
+    exec $b switch_root /new /sbin/init
+    ;;
   shell) ;;
   *) echo "hvsh-guest: unknown hvsh.do=$action, a shell instead" ;;
 esac

@@ -2,8 +2,7 @@
 import { basename, join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { resolveKernel, run, SetupError, unpack } from "./apt.ts";
-import { cacheDirectory, type GuestName, GUESTS, guestsDirectory } from "./guests.ts";
-import { initramfs } from "./initramfs.ts";
+import { cacheDirectory, type GuestName, GUESTS, guestsDirectory, MADE } from "./guests.ts";
 
 /** Raise it when what is made from the packages changes: older folders are then made again. */
 const RECIPE = 2;
@@ -28,7 +27,7 @@ const SOURCES: { guest: GuestName; package: string; paths: string[] }[] = [
 type Manifest = { recipe: number; packages: Record<string, string> };
 
 /**
- * Tells whether the guests are all there and made by this recipe.
+ * Tells whether the guests that come in packages are all there and made by this recipe.
  *
  * @returns true if nothing needs to be fetched
  */
@@ -36,7 +35,7 @@ export function guestsAreReady(): boolean {
   try {
     const folder = guestsDirectory();
     const manifest = JSON.parse(Deno.readTextFileSync(join(folder, "manifest.json"))) as Manifest;
-    for (const guest of GUESTS) Deno.statSync(join(folder, guest));
+    for (const guest of GUESTS) if (!MADE.includes(guest)) Deno.statSync(join(folder, guest));
     return manifest.recipe === RECIPE;
   } catch {
     return false; // no folder, or one that is not whole: both are made again
@@ -65,8 +64,6 @@ export async function provideGuests(): Promise<void> {
     const versions = await unpack(packages, tree);
     for (const source of SOURCES) await take(tree, source, guests);
     await takeKernel(tree, guests);
-    const busybox = await Deno.readFile(join(guests, "busybox"));
-    await Deno.writeFile(join(guests, "initramfs.cpio"), initramfs(busybox));
     const manifest: Manifest = { recipe: RECIPE, packages: versions };
     await Deno.writeTextFile(
       join(guests, "manifest.json"),

@@ -97,6 +97,30 @@ Deno.test({
 });
 
 Deno.test({
+  name: "inside, a program can shut itself in (root, namespaces), make a tap, and finds a way out",
+  ignore,
+  async fn() {
+    const script = `
+      unshare -m sh -c 'mount -t tmpfs none /tmp && cd /tmp && pivot_root . .' && echo root
+      unshare -n sh -c 'ip link set lo up && tunctl -t tap0 > /dev/null && ifconfig -a tap0 | grep -c HWaddr'
+      route -n | grep ^0.0.0.0 | wc -l`;
+    const { out, err } = await run(["sh", "-c", script]);
+    assert.deepEqual({ out, err }, { out: "root\n1\n1\n", err: "" });
+  },
+});
+
+Deno.test({
+  name: "inside, a library that is loaded by its name is found, and nbdkit its plugin",
+  ignore: ignore || findProgram("nbdkit") === undefined,
+  async fn() {
+    const { code, out } = await run(["nbdkit", "-U", "-", "memory", "1M", "--run", "echo $uri"]);
+    assert.deepEqual([code, out.startsWith("nbd+unix://")], [0, true]);
+    const slirp = `Deno.dlopen("libslirp.so.0", {}).close()`;
+    assert.equal((await run(["deno", "eval", slirp])).code, 0);
+  },
+});
+
+Deno.test({
   name: "deno runs inside with the project's npm packages and the variables that are passed on",
   ignore,
   async fn() {

@@ -8,9 +8,11 @@ import { DocumentError } from "../../ffi/errors.ts";
 import { Address } from "../board.ts";
 import type { GuestMemory } from "../guest_memory.ts";
 import { facs, Header, madt, mcfg, rootTable, Rsdp, rsdp } from "./acpi_tables.ts";
-import { dsdt, type DsdtDevices, type PciRoot } from "./dsdt.ts";
+import { dsdt, type DsdtDevices } from "./dsdt.ts";
+import type { PciRoot } from "./dsdt_pci.ts";
 import { Fadt, fadt } from "./fadt.ts";
 import { MP_TABLE } from "./mp_table.ts";
+import { wdat } from "./wdat.ts";
 
 /** What the tables describe. */
 export interface AcpiBoard {
@@ -18,6 +20,8 @@ export interface AcpiBoard {
   readonly cpus: number;
   /** The PCI host bridge, if there is one. */
   readonly pci?: PciRoot;
+  /** Whether there is a watchdog. */
+  readonly watchdog?: boolean;
   /** The board's devices that a guest can't find by looking. */
   readonly devices: Omit<DsdtDevices, "cpus" | "pci">;
 }
@@ -52,7 +56,7 @@ export interface AcpiImage {
  * @returns The image
  */
 export function buildAcpiTables(board: AcpiBoard, base: number): AcpiImage {
-  const { cpus, pci, devices } = board;
+  const { cpus, pci, watchdog, devices } = board;
   const placed: { at: number; bytes: Uint8Array }[] = [];
   let end = 0;
   const place = (bytes: Uint8Array): number => {
@@ -66,7 +70,12 @@ export function buildAcpiTables(board: AcpiBoard, base: number): AcpiImage {
   const dsdtAt = place(dsdt({ cpus, ...devices, ...(pci ? { pci } : {}) }));
   const legacy = devices.serialPorts.length > 0;
   const fadtAt = place(fadt(base + facsAt, base + dsdtAt, { legacy, ...devices }));
-  const listed = [fadtAt, place(madt(cpus)), ...(pci ? [place(mcfg(pci))] : [])];
+  const listed = [
+    fadtAt,
+    place(madt(cpus)),
+    ...(pci ? [place(mcfg(pci))] : []),
+    ...(watchdog ? [place(wdat())] : []),
+  ];
   const addresses = listed.map((at) => base + at);
   const rsdt = place(rootTable(4, addresses));
   const xsdt = place(rootTable(8, addresses));

@@ -174,6 +174,11 @@ Deno.test("with PCI there are MCFG, a host bridge, and a claim on the configurat
   }
 });
 
+Deno.test("only a board with a watchdog has WDAT", () => {
+  assert.ok(write({ cpus: 1, devices, pci, watchdog: true }).has("WDAT"));
+  assert.ok(!write({ cpus: 1, devices }).has("WDAT"));
+});
+
 Deno.test("tables that have no room are refused", () => {
   assert.throws(() => writeAcpiTables(memory(), { cpus: 4096, devices }), DocumentError);
   assert.throws(() => writeAcpiTables(memory(0xe_0000), { cpus: 1, devices }), GuestError);

@@ -40,6 +40,18 @@ export function irq(line: number): Aml {
 }
 
 /**
+ * Extended interrupt descriptor (§6.4.3.6): level-triggered, active high, shared.
+ *
+ * @param gsi The interrupt's GSI
+ * @returns The descriptor
+ */
+export function interrupt(gsi: number): Aml {
+  const CONSUMER = 1 << 0;
+  const SHARED = 1 << 3;
+  return sequence(0x89, littleEndian(6, 2), CONSUMER | SHARED, 1, littleEndian(gsi, 4));
+}
+
+/**
  * 32-bit fixed memory range descriptor (§6.4.3.4), writable.
  *
  * @param base First guest-physical address, below 4 GiB

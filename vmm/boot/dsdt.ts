@@ -5,24 +5,11 @@
  * @module
  */
 import { Acpi, Irq, Port } from "../board.ts";
-import { type Ecam, table } from "./acpi_tables.ts";
+import { table } from "./acpi_tables.ts";
 import { type Aml, device, eisaId, integer, name, packageOf, scope, string } from "./aml.ts";
-import {
-  busNumbers,
-  io,
-  ioWindow,
-  irq,
-  memory32Fixed,
-  memoryWindow,
-  resourceTemplate,
-} from "./aml_resources.ts";
+import { interrupt, io, irq, memory32Fixed, resourceTemplate } from "./aml_resources.ts";
 import { sequence } from "./byte_sequence.ts";
-
-/** The PCI host bridge. */
-export interface PciRoot extends Ecam {
-  /** Guest-physical ranges that BARs are put into. */
-  readonly windows: readonly { readonly base: number; readonly size: number }[];
-}
+import { motherboard, pciEvents, type PciRoot, pciRoot } from "./dsdt_pci.ts";
 
 /** What the namespace describes. */
 export interface DsdtDevices {
@@ -40,10 +27,13 @@ export interface DsdtDevices {
   readonly fwCfg: boolean;
   /** The PCI host bridge, if there is one. */
   readonly pci?: PciRoot;
+  /** The virtio devices that are not on PCI: where each lies, and its interrupt's GSI. */
+  readonly virtioMmio?: readonly { readonly base: number; readonly irq: number }[];
 }
 
 /** `_STA` of a device that works but is not shown to the user (ACPI 6.5 §6.3.7). */
 const PRESENT_HIDDEN = 0x0b;
+const VIRTIO_MMIO_SIZE = 0x1000;
 
 /**
  * DSDT (§5.2.11.1). Its revision 2 makes integers 64 bits wide.
@@ -64,8 +54,10 @@ export function dsdt(devices: DsdtDevices): Uint8Array<ArrayBuffer> {
       ...(devices.rtc ? [rtc()] : []),
       ...(devices.pvpanic ? [pvpanic()] : []),
       ...(devices.fwCfg ? [fwCfg()] : []),
+      ...(devices.virtioMmio ?? []).map(virtioMmio),
       ...(devices.pci ? [pciRoot(devices.pci), motherboard(devices.pci)] : []),
     ),
+    ...(devices.pci ? [pciEvents()] : []),
   );
   return table("DSDT", 2, body);
 }
@@ -122,30 +114,14 @@ function fwCfg(): Aml {
   );
 }
 
-function pciRoot({ buses, windows }: PciRoot): Aml {
+/** The identifier that Linux's `virtio_mmio` driver knows, and each device's registers in a page. */
+function virtioMmio({ base, irq }: { base: number; irq: number }, index: number): Aml {
+  const hex = index.toString(16).toUpperCase().padStart(3, "0");
   return device(
-    "PCI0",
-    name("_HID", eisaId("PNP0A08")), // PCI Express
-    name("_CID", eisaId("PNP0A03")), // or any PCI
-    name("_SEG", integer(0)),
-    name("_BBN", integer(0)),
-    name("_UID", integer(0)),
-    name(
-      "_CRS",
-      resourceTemplate(
-        busNumbers(buses),
-        io(0xcf8, 8), // the bridge's own configuration ports
-        ioWindow(0x0000, 0x0cf8),
-        ioWindow(0x0d00, 0x1_0000 - 0x0d00),
-        ...windows.map(({ base, size }) => memoryWindow(base, size)),
-      ),
-    ),
+    `V${hex}`,
+    name("_HID", string("LNRO0005")),
+    name("_UID", integer(index)),
+    name("_CCA", integer(1)), // §6.2.17: its DMA is coherent
+    name("_CRS", resourceTemplate(memory32Fixed(base, VIRTIO_MMIO_SIZE), interrupt(irq))),
   );
-}
-
-/** PCI Firmware Specification 3.3 §4.1.2: ECAM must be claimed by a motherboard device. */
-function motherboard({ ecam, buses }: PciRoot): Aml {
-  const size = buses * 0x10_0000;
-  const claim = ecam + size <= 0x1_0000_0000 ? memory32Fixed(ecam, size) : memoryWindow(ecam, size);
-  return device("MBRD", name("_HID", eisaId("PNP0C02")), name("_CRS", resourceTemplate(claim)));
 }

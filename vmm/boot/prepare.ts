@@ -1,6 +1,6 @@
 /**
  * Everything between a document and a first instruction that isn't KVM's: images and tables put
- * into memory, and the list of devices that follows from what boots.
+ * into memory.
  *
  * @module
  */
@@ -8,9 +8,9 @@ import { DocumentError } from "../../ffi/errors.ts";
 import { Address } from "../board.ts";
 import type { StartState } from "../cpu/start_state.ts";
 import type { DevicePlan } from "../device.ts";
-import { planDevices } from "../devices/plan.ts";
 import type { VmDocument } from "../document.ts";
 import type { MachineMemory } from "../memory.ts";
+import type { Span } from "../pci/base_address.ts";
 import type { AcpiBoard } from "./acpi.ts";
 import { bootKind, loadBoot } from "./load.ts";
 
@@ -18,37 +18,28 @@ import { bootKind, loadBoot } from "./load.ts";
 export interface PreparedBoot {
   /** How the first vCPU starts. */
   readonly start: StartState;
-  /** The machine's devices. */
-  readonly devices: DevicePlan[];
-}
-
-/** Whether what a document boots expects interrupt controllers and a timer. */
-export function wantsIrqchip({ boot, cpus = 1, irqchip }: VmDocument): boolean {
-  return irqchip ?? (cpus > 1 || bootKind(boot) !== "flat");
+  /** What fw_cfg hands out, where firmware boots. */
+  readonly fwCfg?: Readonly<Record<string, unknown>>;
 }
 
 /**
- * Prepares a machine's memory and devices.
+ * Prepares a machine's memory.
  *
  * @param document What it is
  * @param memory Its memory, zero so far
+ * @param devices Its devices
+ * @param pciWindows Where PCI's BARs go; empty without a PCI bus
  * @returns What to start from
  */
 export async function prepareBoot(
   document: VmDocument,
   memory: MachineMemory,
+  devices: readonly DevicePlan[],
+  pciWindows: readonly Span[],
 ): Promise<PreparedBoot> {
   const { boot, cpus = 1 } = document;
   const kind = bootKind(boot);
-  const plan = (fwCfg?: Readonly<Record<string, unknown>>) =>
-    planDevices(document.devices ?? [], {
-      rtc: { ...memorySizes(memory), cpus },
-      firmware: kind === "firmware",
-      testDevice: kind === "multiboot",
-      ...(fwCfg === undefined ? {} : { fwCfg }),
-    });
-  let devices = plan();
-  const board = describeBoard(devices, cpus, kind === "firmware");
+  const board = describeBoard(devices, pciWindows, cpus, kind === "firmware");
 
   if (kind !== "flat" && memory.guest.find(0, Address.HIGH) < 0) {
     throw new DocumentError(`VM document, memory: a ${kind} image needs RAM from 0 to 1 MiB`, {
@@ -65,28 +56,36 @@ export async function prepareBoot(
     writeMpTable(memory.guest, { cpus });
   }
   const start = await loadBoot(memory, boot, acpiRsdp === undefined ? {} : { acpiRsdp });
-  if (kind === "firmware") {
-    const { firmwareItems } = await import("./firmware_config.ts");
-    devices = plan({ ...firmwareItems({ cpus, memory: memory.guest, acpi: board }) });
-  }
-  return { start, devices };
+  if (kind !== "firmware") return { start };
+  const { firmwareItems } = await import("./firmware_config.ts");
+  return { start, fwCfg: { ...firmwareItems({ cpus, memory: memory.guest, acpi: board }) } };
 }
 
 /** The devices that a guest can't find by looking, for ACPI. */
-function describeBoard(devices: readonly DevicePlan[], cpus: number, fwCfg: boolean): AcpiBoard {
+function describeBoard(
+  devices: readonly DevicePlan[],
+  windows: readonly Span[],
+  cpus: number,
+  fwCfg: boolean,
+): AcpiBoard {
   const has = (type: string) => devices.some((device) => device.type === type);
   const serialPorts = devices.filter(({ type }) => type === "serial").map(({ config }) => ({
     port: config.port as number,
     irq: config.irq as number,
   }));
+  const virtioMmio = devices.filter(({ transport }) => transport === "mmio")
+    .map(({ config }) => config.mmio as { base: number; irq: number });
   return {
     cpus,
-    devices: { serialPorts, i8042: has("i8042"), rtc: has("rtc"), pvpanic: has("pvpanic"), fwCfg },
+    ...(has("watchdog") ? { watchdog: true } : {}),
+    ...(windows.length === 0 ? {} : { pci: { ecam: Address.ECAM, buses: 1, windows } }),
+    devices: {
+      serialPorts,
+      i8042: has("i8042"),
+      rtc: has("rtc"),
+      pvpanic: has("pvpanic"),
+      fwCfg,
+      virtioMmio,
+    },
   };
-}
-
-function memorySizes({ slots }: MachineMemory): { lowMemory: number; highMemory: number } {
-  const sum = (high: boolean) =>
-    slots.reduce((n, s) => n + (s.ram && (s.base >= Address.FOUR_GIB) === high ? s.size : 0), 0);
-  return { lowMemory: sum(false), highMemory: sum(true) };
 }

@@ -45,14 +45,19 @@ export interface VcpuPlace {
 /** What {@linkcode runVcpu} gives when it has given its thread back before the VM stopped. */
 export const UNFINISHED = Symbol("unfinished");
 
+/** What {@linkcode runVcpu} gives when a change waits for its thread. */
+export const CHANGE = Symbol("change");
+
 /**
  * Runs a vCPU until its VM stops.
  *
  * @param place What it runs on
- * @returns What it ran into, if that is why the VM stops; {@linkcode UNFINISHED} if it has not; else
- *   undefined
+ * @returns What it ran into, if that is why the VM stops; {@linkcode UNFINISHED} or
+ *   {@linkcode CHANGE} if it has not; else undefined
  */
-export function runVcpu(place: VcpuPlace): Fault | typeof UNFINISHED | undefined {
+export function runVcpu(
+  place: VcpuPlace,
+): Fault | typeof UNFINISHED | typeof CHANGE | undefined {
   const { id, fd, arena, devices } = place;
   const { bus } = devices;
   const bytes = new Uint8Array(place.run);
@@ -65,6 +70,7 @@ export function runVcpu(place: VcpuPlace): Fault | typeof UNFINISHED | undefined
     if (arena.stopping) return undefined;
     const request = arena.request(id);
     if (request === Request.STOP) return undefined;
+    if (arena.changeAsked(id)) return CHANGE;
     if (request === Request.PAUSE) {
       arena.setVcpuState(id, VcpuState.PAUSED);
       arena.waitWhileRequested(id, Request.PAUSE);
@@ -134,10 +140,10 @@ export function runVcpu(place: VcpuPlace): Fault | typeof UNFINISHED | undefined
         return captureFault(fd, id, place.run, 0);
     }
 
-    const full = devices.takeFullRing();
-    if (full !== undefined) {
+    const wait = devices.takeWait();
+    if (wait !== undefined) {
       if (place.yields) return UNFINISHED;
-      waitForRoom(arena, id, full);
+      waitUntil(arena, id, wait);
     }
   }
 }
@@ -203,11 +209,12 @@ function store(bytes: Uint8Array, at: number, width: Width, value: number): void
   for (let i = 0; i < width; i++) bytes[at + i] = value >>> (8 * i);
 }
 
-/** Holds a vCPU whose output nobody reads, until somebody does or it is asked for something else. */
-function waitForRoom(arena: Arena, id: number, ring: { readonly ready: boolean }): void {
+/** Holds a vCPU until what its device waits for is there, or it is asked for something else. */
+function waitUntil(arena: Arena, id: number, ready: () => boolean): void {
   for (;;) {
     const seen = arena.progress;
-    if (ring.ready || arena.stopping || arena.request(id) !== Request.RUN) return;
+    if (ready() || arena.stopping) return;
+    if (arena.request(id) !== Request.RUN || arena.changeAsked(id)) return;
     arena.waitForProgress(seen);
   }
 }

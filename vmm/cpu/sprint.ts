@@ -6,7 +6,7 @@
  */
 import { ThreadTimer } from "../../ffi/thread_timer.ts";
 import type { Fault } from "./fault.ts";
-import { runVcpu, type UNFINISHED, type VcpuPlace } from "./loop.ts";
+import { runVcpu, UNFINISHED, type VcpuPlace } from "./loop.ts";
 
 /** How long the calling thread is held up at most. */
 export const SPRINT_MILLISECONDS = 20;
@@ -15,9 +15,10 @@ export const SPRINT_MILLISECONDS = 20;
  * Runs a vCPU for a bounded time.
  *
  * @param place What it runs on
- * @returns As {@linkcode runVcpu}
+ * @returns As {@linkcode runVcpu}, but nobody changes a machine within its first moments
  */
 export function sprint(place: Omit<VcpuPlace, "yields">): Fault | typeof UNFINISHED | undefined {
   using _timer = new ThreadTimer(SPRINT_MILLISECONDS);
-  return runVcpu({ ...place, yields: true });
+  const result = runVcpu({ ...place, yields: true });
+  return typeof result === "symbol" ? UNFINISHED : result;
 }

@@ -35,12 +35,10 @@ class Board {
   }
 
   static async open(kind: "firmware" | "multiboot"): Promise<Board> {
-    const file = new SharedArrayBuffer(100);
     const plans = planDevices([1, 2, 3, 4].map(() => ({ type: "serial" })), {
       rtc: { lowMemory: 2 ** 28, highMemory: 2 ** 32, cpus: 4 },
       firmware: kind === "firmware",
       testDevice: kind === "multiboot",
-      fwCfg: { items: [{ key: 5, data: file }], files: [{ name: "etc/x", data: file }] },
     });
     return new Board(
       await Promise.all(plans.map(async ({ name, type, config }, lock) => {

@@ -6,7 +6,6 @@
  */
 import { DocumentError } from "../../ffi/errors.ts";
 import { Irq, Port } from "../board.ts";
-import type { DevicePlan } from "../device.ts";
 import type { DeviceEntry } from "../document.ts";
 import type { RtcConfig } from "./rtc.ts";
 import type { SerialConfig } from "./serial.ts";
@@ -17,12 +16,22 @@ const SERIAL_PORTS = PORTS - 7;
 /** The inputs of the I/O APIC (82093AA data sheet, §2.4). */
 const IOAPIC_PINS = 24;
 
+/** A device of a machine: its name, its kind, and its entry of the document. */
+export interface NamedDevice {
+  /** Its unique name, `serial0`. */
+  readonly name: string;
+  /** The word of its kind. */
+  readonly type: string;
+  /** URL of a user's module, for `device FILE.ts`. */
+  readonly module?: string;
+  /** The other keys of its entry. */
+  readonly config: Readonly<Record<string, unknown>>;
+}
+
 /** What the board's own devices are told of the machine. */
 export interface BoardFacts {
   /** Memory sizes, for CMOS. */
   readonly rtc: RtcConfig;
-  /** fw_cfg's items and files; left out, the machine has no fw_cfg. */
-  readonly fwCfg?: Readonly<Record<string, unknown>>;
   /** Whether firmware's own debug console is there, at port 0x402. */
   readonly firmware: boolean;
   /** Whether kvm-unit-tests' device is there; its ports take the debug console's place. */
@@ -38,7 +47,7 @@ export interface BoardFacts {
  * @throws {DocumentError} If there are more serial ports than a PC has, a name is used twice, or a
  *   number cannot be what it should
  */
-export function planDevices(entries: readonly DeviceEntry[], facts: BoardFacts): DevicePlan[] {
+export function planDevices(entries: readonly DeviceEntry[], facts: BoardFacts): NamedDevice[] {
   const counts = new Map<string, number>();
   const named = entries.map((entry) => {
     const number = counts.get(entry.type) ?? 0;
@@ -58,7 +67,7 @@ export function planDevices(entries: readonly DeviceEntry[], facts: BoardFacts):
       ...(typeof module === "string" ? { module } : {}),
     };
   });
-  const plans: DevicePlan[] = [
+  const plans: NamedDevice[] = [
     ...named,
     ...boardDevices(facts).filter((own) => !named.some((device) => replaces(device, own))),
   ];
@@ -71,14 +80,14 @@ export function planDevices(entries: readonly DeviceEntry[], facts: BoardFacts):
 }
 
 /** Whether a device of the document takes the place of one that the board would have itself. */
-function replaces(device: DevicePlan, own: DevicePlan): boolean {
+function replaces(device: NamedDevice, own: NamedDevice): boolean {
   if (device.type !== own.type) return false;
   if (device.type !== "debug_console") return true; // a PC has one of each, at one place
   return (device.config.port ?? Port.DEBUGCON) === own.config.port;
 }
 
-function boardDevices({ rtc, fwCfg, firmware, testDevice }: BoardFacts): DevicePlan[] {
-  const own = (type: string, config: object = {}, name = type): DevicePlan => ({
+function boardDevices({ rtc, firmware, testDevice }: BoardFacts): NamedDevice[] {
+  const own = (type: string, config: object = {}, name = type): NamedDevice => ({
     name,
     type,
     config: { ...config },
@@ -93,7 +102,6 @@ function boardDevices({ rtc, fwCfg, firmware, testDevice }: BoardFacts): DeviceP
     ...(firmware
       ? [own("debug_console", { port: Port.FIRMWARE_DEBUGCON }, "firmware_console")]
       : []),
-    ...(fwCfg === undefined ? [] : [own("fw_cfg", fwCfg)]),
   ];
 }
 

@@ -39,6 +39,9 @@ const RST_CPU = 1 << 2;
 /** The timer's top bit changes, and with it TMR_STS comes, every so many ticks (§4.8.3.3). */
 const HALF_PERIOD = 2 ** 31;
 
+/** General-purpose events of block 0: half of its 32 bits is status, half enables (§4.8.4.1). */
+const GPES = 16;
+
 const TICKS_PER_MS = Acpi.PM_TIMER_HZ / 1000;
 
 /** The board's `pm` device. */
@@ -78,15 +81,13 @@ class PowerManagement implements Device {
         2,
         bytewise((at) => this.#readGpe0(at), (at, b) => this.#writeGpe0(at, b)),
       ),
-      // Accesses of 32 bits here are PCI's address register (82441FX data sheet, CONFADD). Taken
-      // apart, the second byte of an address would reset the machine.
-      range(Port.RESET - 1, 4, 4, {
-        read: (offset, width) =>
-          offset === 1 && width === 1 ? this.#state.reset_control : ones(width),
-        write: (offset, width, value) => {
-          if (offset === 1 && width === 1) this.#writeReset(value);
-        },
+      range(Port.RESET, 1, 1, {
+        read: () => this.#state.reset_control,
+        write: (_offset, _width, value) => this.#writeReset(value),
       }),
+      // Accesses of 32 bits here are for PCI's address register (82441FX data sheet, CONFADD), be it
+      // there or not. Taken apart, the second byte of an address would reset the machine.
+      { ...range(Port.PCI_CONFIG, 4, 4, { read: ones, write() {} }), priority: -2 },
     ];
   }
 
@@ -102,9 +103,11 @@ class PowerManagement implements Device {
     this.#update();
   }
 
-  action(name: string): boolean {
-    if (name !== "powerbutton") return false;
-    this.#state.pm1_status |= Pm1.PWRBTN;
+  /** `powerbutton`; `gpe`, whose value is the number of a general-purpose event. */
+  action(name: string, value = ""): boolean {
+    if (name === "powerbutton") this.#state.pm1_status |= Pm1.PWRBTN;
+    else if (name === "gpe" && isGpe(value)) this.#state.gpe0_status |= 1 << Number(value);
+    else return false;
     this.#update();
     return true;
   }
@@ -224,7 +227,11 @@ function withByte(register: number, at: number, byte: number): number {
   return register & ~placed(0xff, at) | placed(byte, at);
 }
 
+function isGpe(value: string): boolean {
+  return /^\d+$/.test(value) && Number(value) < GPES;
+}
+
 /** What a read gives where nobody answers. */
-function ones(width: Width): number {
+function ones(_offset: number, width: Width): number {
   return 2 ** (8 * width) - 1;
 }

@@ -63,8 +63,26 @@ Deno.test("the power button raises SCI once it is enabled, until its status is c
   assert.equal(machine.irqLevels.get(Irq.SCI), false);
 });
 
-Deno.test("an action of another name is not its own", () => {
-  assert.equal(open().device.action!("nmi"), false);
+Deno.test("a general-purpose event raises SCI once it is enabled, until its status is cleared", () => {
+  const { machine, device } = open();
+  assert.equal(device.action!("gpe", "1"), true);
+  assert.equal(access(device, Port.GPE0, 4), 0b10);
+  assert.equal(machine.irqLevels.get(Irq.SCI), false);
+  access(device, Port.GPE0 + 2, 2, 0b10);
+  assert.equal(machine.irqLevels.get(Irq.SCI), true);
+  access(device, Port.GPE0, 2, 0b10);
+  assert.equal(machine.irqLevels.get(Irq.SCI), false);
+  device.action!("gpe", "15");
+  assert.equal(access(device, Port.GPE0, 2), 0x8000);
+});
+
+Deno.test("an action of another name, or an event that there isn't, is not its own", () => {
+  const { device } = open();
+  assert.equal(device.action!("nmi"), false);
+  for (const value of ["16", "-1", "", "1.5", "x", undefined]) {
+    assert.equal(device.action!("gpe", value), false);
+  }
+  assert.equal(access(device, Port.GPE0, 4), 0);
 });
 
 Deno.test("the timer counts 3579545 ticks a second in 32 bits", () => {

@@ -5,7 +5,7 @@
  * @module
  */
 import { DocumentError } from "../../ffi/errors.ts";
-import type { DeviceType } from "../device.ts";
+import type { DeviceType, Transport } from "../device.ts";
 import { nearestWord } from "../nearest_word.ts";
 import { debugConsole } from "./debug_console.ts";
 import { debugExit } from "./debug_exit.ts";
@@ -14,6 +14,7 @@ import { powerManagement } from "./power_management.ts";
 import { pvpanic } from "./pvpanic.ts";
 import { rtc } from "./rtc.ts";
 import { serial } from "./serial.ts";
+import type { VirtioDeviceType } from "../virtio/virtio_device.ts";
 
 /** The kinds of device that hvsh has, by their word in a document. */
 const LOADERS = new Map<string, () => DeviceType | Promise<DeviceType>>([
@@ -26,6 +27,19 @@ const LOADERS = new Map<string, () => DeviceType | Promise<DeviceType>>([
   ["pvpanic", () => pvpanic],
   ["test_device", async () => (await import("./test_device.ts")).testDevice],
   ["fw_cfg", async () => (await import("./fw_cfg.ts")).fwCfg],
+  ["watchdog", async () => (await import("./watchdog.ts")).watchdog],
+  ["pci_host", async () => (await import("../pci/host.ts")).pciHost],
+]);
+
+/** The kinds of virtio device, by their word in a document. */
+const VIRTIO = new Map<string, () => Promise<VirtioDeviceType>>([
+  ["disk", async () => (await import("../virtio/disk.ts")).disk],
+  ["net", async () => (await import("../virtio/net.ts")).net],
+  ["share", async () => (await import("../virtio/share.ts")).share],
+  ["console", async () => (await import("../virtio/console.ts")).virtioConsole],
+  ["vsock", async () => (await import("../virtio/vsock.ts")).vsock],
+  ["rng", async () => (await import("../virtio/rng.ts")).rng],
+  ["balloon", async () => (await import("../virtio/balloon.ts")).balloon],
 ]);
 
 /** Bytes of registers; more than any device has. */
@@ -36,20 +50,30 @@ const MOST_SOURCE = 2 ** 26;
 const MOST_LOAD_SECONDS = 60;
 
 /** The words that {@linkcode loadDeviceType} knows. */
-export const deviceTypes: readonly string[] = [...LOADERS.keys()];
+export const deviceTypes: readonly string[] = [...LOADERS.keys(), ...VIRTIO.keys()];
 
 /**
  * Loads the code of one kind of device.
  *
  * @param type The word in the document
  * @param module URL of a user's module whose default export is the kind, in place of one of ours
+ * @param transport How a virtio device is reached
  * @returns The kind
  * @throws {DocumentError} If there is no such kind, or the module has none
  */
-export async function loadDeviceType(type: string, module?: string): Promise<DeviceType> {
-  if (module !== undefined) return await loadModule(module);
+export async function loadDeviceType(
+  type: string,
+  module?: string,
+  transport: Transport = "pci",
+): Promise<DeviceType> {
+  if (module !== undefined) {
+    const own = await loadModule(module);
+    return "queues" in own ? await overTransport(own, transport) : own;
+  }
   const load = LOADERS.get(type);
   if (load !== undefined) return await load();
+  const virtio = VIRTIO.get(type);
+  if (virtio !== undefined) return await overTransport(await virtio(), transport);
   const nearest = nearestWord(type, deviceTypes);
   throw new DocumentError(`No device is of type "${type.slice(0, 64)}"`, {
     hint: nearest === undefined
@@ -58,7 +82,12 @@ export async function loadDeviceType(type: string, module?: string): Promise<Dev
   });
 }
 
-async function loadModule(url: string): Promise<DeviceType> {
+async function overTransport(kind: VirtioDeviceType, transport: Transport): Promise<DeviceType> {
+  if (transport === "pci") return (await import("../virtio/pci_transport.ts")).virtioPci(kind);
+  return (await import("../virtio/mmio_transport.ts")).virtioMmio(kind);
+}
+
+async function loadModule(url: string): Promise<DeviceType | VirtioDeviceType> {
   const file = fileOf(url);
   const loaded = await importInTime(url, file);
   const missing = missingFrom(loaded.default);
@@ -67,7 +96,7 @@ async function loadModule(url: string): Promise<DeviceType> {
       hint: "a device's file says `export default { type, state, open } satisfies DeviceType`",
     });
   }
-  return loaded.default as DeviceType;
+  return loaded.default as DeviceType | VirtioDeviceType;
 }
 
 /** The path behind a file's URL, if something can be imported from it; other URLs as they are. */

@@ -162,6 +162,11 @@ export interface VirtioContext {
   monotonic(): number;
   /** Ends the VM. */
   stop(kind: "poweroff" | "reset" | "panic"): void;
+  /**
+   * Has the main thread offer input to {@linkcode VirtioDevice.receive} again, after a call that took
+   * less than it was given; from any thread. The machine's own `rearm`.
+   */
+  rearm(): void;
 }
 
 /** A virtio device as one thread sees it. Everything is called under the device's lock. */
@@ -199,6 +204,8 @@ export interface VirtioDevice {
   close?(): void;
   /** Takes input bytes (a console's keyboard); gives how many of them it took. In the main thread. */
   receive?(bytes: Uint8Array): number;
+  /** Whether a guest listens to that input. In the main thread. */
+  listening?(): boolean;
   /** A named action from outside, in the main thread; false if it has none of that name. */
   action?(name: string, value?: string): boolean;
   /** Its counters since the VM's start, by name: bytes, requests, errors. In the main thread. */

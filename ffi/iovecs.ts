@@ -1,0 +1,61 @@
+/**
+ * Scattered reads and writes of files: `struct iovec`s that lie still in memory, and the calls that
+ * take them. Failures are negated error numbers, as in file_at.ts.
+ *
+ * @module
+ */
+import { Errno } from "./errno.ts";
+import { errno, libc } from "./libc.ts";
+
+/** How many iovecs one call takes (IOV_MAX). */
+export const IOV_MAX = 1024;
+/** 32-bit words of a `struct iovec`: the halves of its base, those of its length. */
+const WORDS = 4;
+
+/** A table of iovecs to fill and use again. */
+export class Iovecs {
+  /** Its entries, as little-endian words: base low, base high, length low, length high. */
+  readonly words: Uint32Array<ArrayBuffer> = new Uint32Array(IOV_MAX * WORDS);
+  readonly #address: bigint;
+
+  constructor() {
+    // Memory of a typed array that is alive does not move.
+    this.#address = Deno.UnsafePointer.value(Deno.UnsafePointer.of(this.words));
+  }
+
+  /** Bytes of its first entries together. */
+  bytes(count: number): number {
+    let sum = 0;
+    for (let i = 0; i < count; i++) {
+      sum += this.words[i * WORDS + 2]! + this.words[i * WORDS + 3]! * 2 ** 32;
+    }
+    return sum;
+  }
+
+  /**
+   * Reads from a file into the first entries' memory.
+   *
+   * @param fd The file
+   * @param count How many entries, 1 to 1024; below 2 GiB together
+   * @param position Where in the file
+   * @returns Bytes read, or a negated errno
+   */
+  readAt(fd: number, count: number, position: number): number {
+    for (;;) {
+      const got = libc.preadv(fd, this.#address, count, BigInt(position));
+      if (got >= 0) return got;
+      const code = errno();
+      if (code !== Errno.EINTR) return -code;
+    }
+  }
+
+  /** Writes the first entries' memory to a file; the same. */
+  writeAt(fd: number, count: number, position: number): number {
+    for (;;) {
+      const put = libc.pwritev(fd, this.#address, count, BigInt(position));
+      if (put >= 0) return put;
+      const code = errno();
+      if (code !== Errno.EINTR) return -code;
+    }
+  }
+}

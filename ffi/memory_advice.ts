@@ -1,0 +1,27 @@
+/**
+ * Giving pages of a mapping back to the host (madvise(2)).
+ *
+ * @module
+ */
+import { Errno } from "./errno.ts";
+import { errno, libc } from "./libc.ts";
+
+const MADV_DONTNEED = 4;
+const MADV_REMOVE = 9;
+
+/**
+ * Gives pages back: a hole is punched into the file behind a shared mapping, and of a private one the
+ * own copies are thrown away. What is read there later is zero, or what the file has.
+ *
+ * @param address Where they are in this process, a multiple of the page size
+ * @param length Bytes, a multiple of the page size
+ * @returns 0, or a negative error number: -EINVAL where pages are larger and older kernels don't split
+ */
+export function releasePages(address: number, length: number): number {
+  const pointer = Deno.UnsafePointer.create(BigInt(address));
+  if (libc.madvise(pointer, BigInt(length), MADV_REMOVE) === 0) return 0;
+  const code = errno();
+  // A private mapping's file is not to be punched (EACCES, or EINVAL where it has no file).
+  if (code !== Errno.EACCES && code !== Errno.EINVAL) return -code;
+  return libc.madvise(pointer, BigInt(length), MADV_DONTNEED) === 0 ? 0 : -errno();
+}

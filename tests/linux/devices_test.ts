@@ -1,0 +1,117 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import { LinuxGuest } from "../linux_guest.ts";
+import { onNativeKvm } from "../on_kvm.ts";
+import { HvshHome } from "../run_hvsh.ts";
+import { reachGuest, serveOnce } from "./vsock_host.ts";
+
+const MIB = 2 ** 20;
+
+/** Loads drivers; finds a port of a console by its name, as udev's links would. */
+const SCRIPT = `
+modprobe -a virtio_pci virtio-rng vmw_vsock_virtio_transport virtio_console virtio_balloon
+port() { grep -lx "$1" /sys/class/virtio-ports/*/name | cut -d / -f 5; }
+
+say rng $(cat /sys/class/misc/hw_random/rng_current)
+for n in 1 2; do say random $(head -c 4096 /dev/hwrng | md5sum); done
+
+echo "@hvc0 by virtio" > /dev/hvc0
+say size $(stty size < /dev/hvc0)
+cat /dev/$(port task) > /tmp/task & reader=$!
+echo "by the log port" > /dev/$(port log)
+exec 3<> /dev/$(port agent)
+say agent
+until read -r line <&3; do usleep 20000; done # it reads as ended while no host is there
+echo "the guest has read $line" >&3
+
+head -c 1000000 /dev/urandom > /tmp/sent
+say sent $(md5sum < /tmp/sent)
+say back $(probe relay vsock:2:1234 < /tmp/sent | md5sum)
+say nobody $(probe relay vsock:2:999 2>&1 < /dev/null || true)
+echo "from the guest" > /tmp/answer
+probe relay vsock-listen:5000 < /tmp/answer > /tmp/heard & relay=$!
+say listening
+wait $relay
+say heard $(cat /tmp/heard)
+
+free() { awk '/^MemFree/ { print $2 }' /proc/meminfo; } # in KiB
+before=$(free)
+pause memory $before
+until [ $(free) -lt $((before - 60000)) ]; do usleep 20000; done
+pause inflated
+until [ $(free) -gt $((before - 10000)) ]; do usleep 20000; done
+say deflated
+`;
+
+onNativeKvm(
+  "entropy, console ports, vsock both ways and a balloon work over PCI in one guest",
+  async () => {
+    await using home = new HvshHome();
+    const vsock = join(home.folder, "vsock");
+    const agent = join(home.folder, "agent");
+    home.write("task", "a task for the guest\n");
+    await using guest = LinuxGuest.start(home, [
+      ...["-n", "web", "--rng", "", "--vsock", `${vsock} --cid 42`, "--balloon", ""],
+      ...[
+        "--console",
+        `--size 132x43 --port task=read:task --port log=write:log --port agent=${agent}`,
+      ],
+    ], SCRIPT);
+
+    await guest.said("agent");
+    using connection = await Deno.connect({ transport: "unix", path: agent });
+    await connection.write(new TextEncoder().encode("what the host wrote\n"));
+    const line = new Uint8Array(100);
+    const length = await connection.read(line);
+    assert.equal(
+      new TextDecoder().decode(line.subarray(0, length!)),
+      "the guest has read what the host wrote\n",
+    );
+
+    const sent = await serveOnce(vsock, 1234, (bytes) => bytes);
+    await guest.said("listening");
+    assert.equal(await reachGuest(vsock, 5000, "from the host"), "from the guest\n");
+
+    const ctl = async (...words: string[]) => {
+      const { status, stderr } = await home.run(["ctl", "web", ...words]);
+      assert.deepEqual([status, stderr], [0, ""]);
+    };
+    await guest.said("memory");
+    await ctl("balloon0", "target", "64M");
+    await guest.go();
+    await guest.said("inflated");
+    const { stdout } = await home.run(["stat", "web"]);
+    const stats = stdout.trim().split("\n").map((record) => JSON.parse(record));
+    assert.equal(stats.find(({ device }) => device === "balloon0").actual, 64 * MIB);
+    await ctl("balloon0", "target", "0");
+    await guest.go();
+
+    const said = await guest.end();
+    assert.match(said.one("rng"), /^virtio_rng/);
+    assert.equal(new Set(said.all("random")).size, 2);
+    assert.equal(said.one("hvc0"), "by virtio");
+    assert.equal(said.one("size"), "43 132");
+    assert.equal(await Deno.readTextFile(join(home.folder, "log")), "by the log port\n");
+    assert.equal(said.one("sent"), `${createHash("md5").update(sent).digest("hex")} -`);
+    assert.equal(said.one("back"), said.one("sent"));
+    assert.match(said.one("nobody"), /connect: Connection (reset|refused)/);
+    assert.equal(said.one("heard"), "from the host");
+  },
+);
+
+onNativeKvm("a guest that no longer tells its watchdog of itself is ended", async () => {
+  await using home = new HvshHome();
+  await using guest = LinuxGuest.start(
+    home,
+    ["--watchdog", "--action panic"],
+    `
+    modprobe wdat_wdt
+    say watchdog $(cat /sys/class/watchdog/watchdog0/identity)
+    watchdog -T 2 -t 1000 -F /dev/watchdog
+  `,
+  );
+  const said = await guest.ended(101);
+  assert.equal(said.one("watchdog"), "wdat_wdt");
+  assert.match(said.stderr, /watchdog/);
+});

@@ -1,0 +1,113 @@
+/**
+ * The files and folders that a FUSE client has open.
+ *
+ * @module
+ */
+import { libc } from "../../ffi/libc.ts";
+import type { Inode } from "./inode_table.ts";
+
+/** An open file or folder. */
+export class FileHandle {
+  /** Its name in the protocol; never used again for another. */
+  readonly fh: number;
+  /** Its descriptor; -1 for a folder that is not served. */
+  readonly fd: number;
+  /** What is open. */
+  readonly inode: Inode;
+  /** Whether it was opened to be written. */
+  readonly writable: boolean;
+  /** The file may have set-user-ID or set-group-ID bits, which the first write takes away. */
+  setid = false;
+  /** Of a folder: where the next entries come from, a cookie of getdents64; undefined if unknown. */
+  position: bigint | undefined = 0n;
+  /** The next open file of the same node. */
+  next: FileHandle | undefined;
+
+  /**
+   * @param fh Its name in the protocol
+   * @param fd Its descriptor, which it then owns
+   * @param inode What is open
+   * @param writable Whether it can be written
+   */
+  constructor(fh: number, fd: number, inode: Inode, writable: boolean) {
+    this.fh = fh;
+    this.fd = fd;
+    this.inode = inode;
+    this.writable = writable;
+  }
+}
+
+/** All that is open. */
+export class HandleTable {
+  readonly #handles = new Map<number, FileHandle>();
+  readonly #most: number;
+  #last = 0;
+
+  /**
+   * @param most How many at most
+   */
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  /** How many there are. */
+  get size(): number {
+    return this.#handles.size;
+  }
+
+  /** Whether there are as many as there may be. */
+  get full(): boolean {
+    return this.#handles.size >= this.#most;
+  }
+
+  /**
+   * An open file.
+   *
+   * @param fh Any number
+   */
+  get(fh: number): FileHandle | undefined {
+    return this.#handles.get(fh);
+  }
+
+  /**
+   * Adds an open file; look at {@linkcode full} before.
+   *
+   * @param fd Its descriptor, which the table then owns
+   * @param inode What is open
+   * @param writable Whether it can be written
+   */
+  add(fd: number, inode: Inode, writable: boolean): FileHandle {
+    const handle = new FileHandle(++this.#last, fd, inode, writable);
+    handle.next = inode.handle;
+    inode.handle = handle;
+    this.#handles.set(handle.fh, handle);
+    return handle;
+  }
+
+  /**
+   * Closes an open file.
+   *
+   * @param handle One of this table's
+   */
+  remove(handle: FileHandle): void {
+    this.#handles.delete(handle.fh);
+    const { inode } = handle;
+    if (inode.handle === handle) {
+      inode.handle = handle.next;
+    } else {
+      let before = inode.handle!;
+      while (before.next !== handle) before = before.next!;
+      before.next = handle.next;
+    }
+    if (handle.fd >= 0) libc.close(handle.fd);
+  }
+
+  /** Closes all. */
+  clear(): void {
+    for (const handle of this.#handles.values()) {
+      handle.inode.handle = undefined;
+      if (handle.fd >= 0) libc.close(handle.fd);
+    }
+    this.#handles.clear();
+  }
+}

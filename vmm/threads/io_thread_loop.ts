@@ -1,0 +1,196 @@
+/**
+ * The loop of an I/O thread: waits for the descriptors and times of the devices that it serves, and
+ * runs each device's work under that device's lock.
+ *
+ * @module
+ */
+import { monotonicMilliseconds } from "../../ffi/clock.ts";
+import { Epoll, EpollEvent } from "../../ffi/epoll.ts";
+import { libc } from "../../ffi/libc.ts";
+import { type Arena, Request } from "../arena.ts";
+import type { DeviceSet, OpenDevice } from "../device_set.ts";
+import type { IoLoop, IoTimer } from "../io_loop.ts";
+
+/** What has an I/O thread leave {@linkcode IoThreadLoop.run}. */
+export type IoLeave = "stop" | "change";
+
+/** A descriptor that a device waits for. */
+interface Watch {
+  readonly owner: OpenDevice;
+  readonly ready: (events: number) => void;
+}
+
+/** A timer of a device. */
+interface Timer {
+  readonly owner: OpenDevice;
+  readonly work: () => void;
+  due: number;
+}
+
+/** Work that a device puts off. */
+interface Later {
+  readonly owner: OpenDevice;
+  readonly work: () => void;
+}
+
+/** epoll's timeout is an `int` of milliseconds. */
+const MOST_MILLISECONDS = 2 ** 31 - 1;
+
+/** One I/O thread's descriptors, times and devices. */
+export class IoThreadLoop implements Disposable {
+  readonly #arena: Arena;
+  readonly #set: DeviceSet;
+  readonly #number: number;
+  readonly #control: number;
+  readonly #epoll = new Epoll();
+  readonly #watches = new Map<number, Watch>();
+  readonly #served: OpenDevice[] = [];
+  readonly #counter = new BigUint64Array(1);
+  #timers: Timer[] = [];
+  #later: Later[] = [];
+  #controlled = false;
+
+  /**
+   * @param arena The VM's shared state
+   * @param set The devices of this thread
+   * @param number Which of the I/O threads it is
+   * @param control The eventfd that wakes it
+   */
+  constructor(arena: Arena, set: DeviceSet, number: number, control: number) {
+    this.#arena = arena;
+    this.#set = set;
+    this.#number = number;
+    this.#control = control;
+    this.#epoll.add(control, EpollEvent.IN);
+  }
+
+  /**
+   * Serves a device from now on.
+   *
+   * @param open The device
+   */
+  serve(open: OpenDevice): void {
+    this.#served.push(open);
+    this.#set.locked(open, (device) => device.attend?.(this.#doorOf(open)));
+  }
+
+  /**
+   * Serves a device no more.
+   *
+   * @param open The device
+   */
+  release(open: OpenDevice): void {
+    // A descriptor that `close` closes is not there any more to be taken out.
+    for (const [fd, { owner }] of this.#watches) {
+      if (owner === open) this.#unwatch(fd);
+    }
+    this.#set.locked(open, (device) => device.close?.());
+    this.#timers = this.#timers.filter(({ owner }) => owner !== open);
+    this.#later = this.#later.filter(({ owner }) => owner !== open);
+    this.#served.splice(this.#served.indexOf(open), 1);
+  }
+
+  /**
+   * Runs until it is asked for something else.
+   *
+   * @returns What for
+   */
+  run(): IoLeave {
+    const dispatch = (fd: number, events: number) => this.#dispatch(fd, events);
+    for (;;) {
+      // What the guest asked for before its end is still done: its last words on a console.
+      const stop = this.#arena.ioRequest === Request.STOP;
+      this.#epoll.wait(stop ? 0 : this.#timeout(), dispatch);
+      this.#expire();
+      this.#catchUp();
+      if (stop) return "stop";
+      if (this.#controlled) {
+        this.#controlled = false;
+        this.#wakeDevices();
+        if (this.#arena.ioChangeAsked(this.#number)) return "change";
+      }
+    }
+  }
+
+  /** Lets every device go. */
+  [Symbol.dispose](): void {
+    let failure: { readonly error: unknown } | undefined;
+    for (const open of [...this.#served]) {
+      try {
+        this.release(open);
+      } catch (error) { // the others must be closed all the same
+        failure ??= { error };
+      }
+    }
+    this.#epoll[Symbol.dispose]();
+    if (failure !== undefined) throw failure.error;
+  }
+
+  #dispatch(fd: number, events: number): void {
+    if (fd === this.#control) {
+      libc.read(fd, this.#counter, 8n);
+      this.#controlled = true;
+      return;
+    }
+    // What ran before in this turn may have let the descriptor go.
+    const watch = this.#watches.get(fd);
+    if (watch !== undefined) this.#set.locked(watch.owner, () => watch.ready(events));
+  }
+
+  #wakeDevices(): void {
+    for (const open of this.#served) {
+      if (this.#arena.takeWake(open.lock)) this.#set.locked(open, (device) => device.wake?.());
+    }
+  }
+
+  /** Work that was put off before this turn; what it puts off itself is for the next. */
+  #catchUp(): void {
+    if (this.#later.length === 0) return;
+    const later = this.#later;
+    this.#later = [];
+    for (const { owner, work } of later) this.#set.locked(owner, work);
+  }
+
+  #timeout(): number {
+    if (this.#later.length > 0) return 0;
+    let due = Infinity;
+    for (const timer of this.#timers) if (timer.due < due) due = timer.due;
+    if (due === Infinity) return -1;
+    return Math.min(Math.max(0, Math.ceil(due - monotonicMilliseconds())), MOST_MILLISECONDS);
+  }
+
+  #expire(): void {
+    if (this.#timers.length === 0) return;
+    const now = monotonicMilliseconds();
+    for (const timer of this.#timers) {
+      if (timer.due > now) continue;
+      timer.due = Infinity;
+      this.#set.locked(timer.owner, timer.work);
+    }
+  }
+
+  #unwatch(fd: number): void {
+    if (this.#watches.delete(fd)) this.#epoll.remove(fd);
+  }
+
+  #doorOf(owner: OpenDevice): IoLoop {
+    return {
+      watch: (fd, events, ready) => {
+        this.#epoll.add(fd, events);
+        this.#watches.set(fd, { owner, ready });
+      },
+      change: (fd, events) => this.#epoll.change(fd, events),
+      unwatch: (fd) => this.#unwatch(fd),
+      later: (work) => void this.#later.push({ owner, work }),
+      timer: (work): IoTimer => {
+        const timer = { owner, work, due: Infinity };
+        this.#timers.push(timer);
+        return {
+          at(milliseconds) {
+            timer.due = milliseconds;
+          },
+        };
+      },
+    };
+  }
+}

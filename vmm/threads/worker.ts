@@ -1,0 +1,164 @@
+/// <reference lib="deno.worker" />
+/**
+ * The Worker behind a machine's thread: opens a VM's devices, runs a vCPU or serves devices until the
+ * VM stops, says how it ended, and waits for the next VM. Left idle for a while it ends itself, so
+ * that a program which is done with its VMs can end too.
+ *
+ * @module
+ */
+import { HvshError } from "../../ffi/errors.ts";
+import { viewMemory } from "../../ffi/mapping.ts";
+import { threadId } from "../../ffi/signals.ts";
+import { Arena } from "../arena.ts";
+import type { Fault } from "../cpu/fault.ts";
+import { CHANGE, runVcpu } from "../cpu/loop.ts";
+import type { DevicePlan, DeviceType } from "../device.ts";
+import { DeviceSet, type OpenDevice, type PlacedDevice } from "../device_set.ts";
+import { loadDeviceType } from "../devices/registry.ts";
+import { IoThreadLoop } from "./io_thread_loop.ts";
+import {
+  type DeviceChange,
+  IDLE_MILLISECONDS,
+  type IoAssignment,
+  Lease,
+  type ThreadOrder,
+  type ThreadReport,
+  type VcpuAssignment,
+} from "./thread.ts";
+
+let lease: Int32Array | undefined;
+let idle: ReturnType<typeof setTimeout> | undefined;
+
+/** Changes that came, and who waits for one. */
+const changes: DeviceChange[] = [];
+let changeCame: (() => void) | undefined;
+
+self.onmessage = async ({ data }: MessageEvent<ThreadOrder>) => {
+  if (data instanceof Int32Array) {
+    lease = data;
+    report({ kind: "ready" });
+    closeWhenIdle();
+    return;
+  }
+  if (data.kind === "attach" || data.kind === "detach") {
+    changes.push(data);
+    changeCame?.();
+    return;
+  }
+  clearTimeout(idle);
+  changes.length = 0; // of a VM that ended before it took them
+  try {
+    const fault = data.kind === "vcpu" ? await runAsVcpu(data) : await serveDevices(data);
+    report({ kind: "ended", ...(fault === undefined ? {} : { fault }) });
+  } catch (error) {
+    report({ kind: "failed", ...describe(error) });
+  }
+  closeWhenIdle();
+};
+
+/** Ends the Worker once it has been idle for a while, unless somebody has just taken it. */
+function closeWhenIdle(): void {
+  idle = setTimeout(() => {
+    const was = Atomics.compareExchange(lease!, 0, Lease.IDLE, Lease.CLOSED);
+    if (was === Lease.IDLE) self.close();
+    else closeWhenIdle();
+  }, IDLE_MILLISECONDS);
+}
+
+async function runAsVcpu(assignment: VcpuAssignment): Promise<Fault | undefined> {
+  const { id, plan, vcpuFd, runAddress, runSize } = assignment;
+  const arena = new Arena(assignment.arena);
+  const devices = await openDevices(arena, assignment);
+  // The views go before the report: the main thread unmaps as soon as it has that.
+  const run = viewMemory(runAddress, runSize);
+  try {
+    arena.setThreadId(id, threadId());
+    const place = { id, fd: vcpuFd, run, arena, devices, irqchip: plan.irqchip, yields: false };
+    for (;;) {
+      const result = runVcpu(place);
+      if (result !== CHANGE) return typeof result === "object" ? result : undefined;
+      await takeChange(devices, () => {}, () => arena.changeDone(id));
+    }
+  } finally {
+    arena.setThreadId(id, 0); // nothing to kick any more
+    run.transfer(0);
+    devices.close();
+  }
+}
+
+async function serveDevices(assignment: IoAssignment): Promise<undefined> {
+  const { id, plan } = assignment;
+  const arena = new Arena(assignment.arena);
+  const devices = await openDevices(arena, assignment);
+  try {
+    using loop = new IoThreadLoop(arena, devices, id, plan.ioFds[id]!);
+    for (const open of devices.devices) if (open.io === id) loop.serve(open);
+    while (loop.run() === "change") {
+      await takeChange(devices, (open, came) => {
+        if (open.io !== id) return;
+        if (came) loop.serve(open);
+        else loop.release(open);
+      }, () => arena.ioChangeDone(id));
+    }
+  } finally {
+    devices.close();
+  }
+}
+
+async function openDevices(arena: Arena, { plan }: { plan: VcpuAssignment["plan"] }) {
+  const devices = new DeviceSet(arena, plan, (device, event) => {
+    report({ kind: "event", device, event });
+  });
+  const types = await Promise.all(plan.devices.map(({ plan }) => typeOf(plan)));
+  for (const [i, placed] of plan.devices.entries()) devices.attach(placed, types[i]!);
+  return devices;
+}
+
+/** Takes the change that this thread was brought out of its loop for. */
+async function takeChange(
+  devices: DeviceSet,
+  follow: (open: OpenDevice, came: boolean) => void,
+  taken: () => void,
+): Promise<void> {
+  while (changes.length === 0) {
+    await new Promise<void>((resolve) => changeCame = resolve);
+  }
+  changeCame = undefined;
+  taken(); // before the report, which the next change may follow at once
+  try {
+    await apply(changes.shift()!, devices, follow);
+    report({ kind: "changed" });
+  } catch (error) {
+    report({ kind: "changed", failure: describe(error) });
+  }
+}
+
+async function apply(
+  change: DeviceChange,
+  devices: DeviceSet,
+  follow: (open: OpenDevice, came: boolean) => void,
+): Promise<void> {
+  if (change.kind === "attach") {
+    const placed: PlacedDevice = change.placed;
+    follow(devices.attach(placed, await typeOf(placed.plan)), true);
+  } else {
+    const open = devices.devices.find(({ name }) => name === change.name);
+    if (open === undefined) return;
+    follow(open, false);
+    devices.detach(open.name);
+  }
+}
+
+function typeOf({ type, module, transport }: DevicePlan): Promise<DeviceType> {
+  return loadDeviceType(type, module, transport);
+}
+
+function describe(error: unknown): { message: string; hint?: string } {
+  const { message } = error as Error;
+  const hint = error instanceof HvshError ? error.hint : undefined;
+  return { message, ...(hint === undefined ? {} : { hint }) };
+}
+
+function report(message: ThreadReport): void {
+  self.postMessage(message);
+}

@@ -1,0 +1,203 @@
+/**
+ * virtio-blk: a disk (virtio 1.2 §5.2). What stands behind it is in `vmm/backends/disk`, what becomes
+ * of requests in `disk/requests.ts`.
+ *
+ * @module
+ */
+import * as v from "valibot";
+import { diskFileStatus } from "../../ffi/disk_file.ts";
+import { VmError } from "../../ffi/errors.ts";
+import { check, libc } from "../../ffi/libc.ts";
+import type { Struct } from "../../ffi/struct.ts";
+import { backendOf, openDisk, type OpenedDisk } from "../backends/disk/disk_source.ts";
+import type { Width } from "../device.ts";
+import type { IoLoop } from "../io_loop.ts";
+import { parseSize } from "../size.ts";
+import { configSpace, VirtioBlkConfig } from "./disk/config_space.ts";
+import { BlkFeature, ID_BYTES, QUEUE_SIZE, SECTOR } from "./disk/protocol.ts";
+import { DiskRequests } from "./disk/requests.ts";
+import { DiskState, WRITEBACK_UNTOUCHED } from "./disk/state.ts";
+import { RateLimitSchema } from "./rate_limit.ts";
+import type { VirtioContext, VirtioDevice, VirtioDeviceType } from "./virtio_device.ts";
+
+const MOST_QUEUES = 16;
+
+const text = v.pipe(v.string(), v.nonEmpty(), v.check((s) => !s.includes("\0"), "has a NUL byte"));
+
+const schema = v.looseObject({
+  /** An image or a block device. */
+  path: v.optional(text),
+  /** In its place: an NBD server, `unix:/path` or `nbd+unix:///EXPORT?socket=/path`. */
+  nbd: v.optional(text),
+  /** The server's export. */
+  export: v.optional(v.string()),
+  /** For how many seconds the NBD server may say nothing while it is asked. Default 30. */
+  timeout: v.optional(v.pipe(v.number(), v.minValue(0.1), v.maxValue(86400))),
+  /** Nothing is written. Default false. */
+  readonly: v.optional(v.boolean()),
+  /** A file for what is written, or `temporary`; the image stays as it is. */
+  overlay: v.optional(text),
+  /** `none` goes around the host's page cache. Default `writeback`. */
+  cache: v.optional(v.picklist(["writeback", "none"])),
+  /** How files are read and written. Default `io_uring`, and `preadv` where there is none. */
+  engine: v.optional(v.picklist(["io_uring", "preadv"])),
+  /** How many queues, 1 to 16. Default 1. */
+  queues: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MOST_QUEUES))),
+  /** What the guest finds in /dev/disk/by-id, up to 20 bytes. Default the device's name. */
+  serial: v.optional(
+    v.pipe(text, v.maxBytes(ID_BYTES, `is longer than ${ID_BYTES} bytes`)),
+  ),
+  /** What it may do a second. */
+  limit: v.optional(RateLimitSchema),
+});
+
+/** A disk's entry in the document, and what was opened for it. */
+export type DiskConfig = v.InferOutput<typeof schema> & { readonly opened?: OpenedDisk };
+
+class Disk implements VirtioDevice {
+  readonly features: readonly number[];
+  readonly configSize = VirtioBlkConfig.size;
+  readonly #config: DiskConfig;
+  readonly #disk: OpenedDisk;
+  readonly #context: VirtioContext;
+  readonly #state: Struct<typeof DiskState>;
+  readonly #space: Struct<typeof VirtioBlkConfig>;
+  #requests: DiskRequests | undefined;
+
+  constructor(config: DiskConfig, context: VirtioContext) {
+    this.#config = config;
+    this.#disk = config.opened!;
+    this.#context = context;
+    this.#state = new DiskState(context.state);
+    this.#space = configSpace(this.#disk, context.queues.length);
+    this.features = featuresOf(this.#disk);
+  }
+
+  readConfig(offset: number, width: Width): number {
+    const space = this.#space;
+    space.capacity = this.#state.capacity;
+    const { writeback } = this.#state;
+    space.writeback = writeback === WRITEBACK_UNTOUCHED
+      ? Number(this.#context.has(BlkFeature.FLUSH))
+      : writeback;
+    switch (width) {
+      case 1:
+        return space.view.getUint8(offset);
+      case 2:
+        return space.view.getUint16(offset, true);
+      case 4:
+        return space.view.getUint32(offset, true);
+    }
+  }
+
+  writeConfig(offset: number, width: Width, value: number): void {
+    if (offset !== VirtioBlkConfig.offsets.writeback || width !== 1) return;
+    if (this.#context.has(BlkFeature.CONFIG_WCE)) this.#state.writeback = value & 1;
+  }
+
+  reset(): void {
+    const s = this.#state;
+    if (s.capacity === 0) s.capacity = Math.floor(this.#disk.size / SECTOR);
+    s.writeback = WRITEBACK_UNTOUCHED;
+  }
+
+  attend(loop: IoLoop): void {
+    const { serial, limit, engine } = this.#config;
+    this.#requests = new DiskRequests(
+      this.#context,
+      this.#state,
+      { readOnly: this.#disk.readOnly, serial: serial ?? this.#context.name, limit },
+      backendOf(this.#disk, engine ?? "io_uring", () => this.#context.monotonic()),
+      loop,
+    );
+  }
+
+  notified(queue: number): void {
+    this.#requests!.serve(queue);
+  }
+
+  inFlight(): number {
+    return this.#state.in_flight;
+  }
+
+  cancel(): void {
+    this.#requests!.cancel();
+  }
+
+  close(): void {
+    this.#requests?.close();
+  }
+
+  action(name: string, value?: string): boolean {
+    if (name !== "resize") return false;
+    this.#resize(value);
+    return true;
+  }
+
+  stats(): Readonly<Record<string, number>> {
+    const { capacity, writeback: _, ...counters } = this.#state.toJSON() as Record<string, number>;
+    return { capacity: capacity! * SECTOR, ...counters };
+  }
+
+  /** Gives the image a size, or looks how large it is by now, and tells the driver. */
+  #resize(value: string | undefined): void {
+    const { storage, readOnly } = this.#disk;
+    const { name } = this.#context;
+    if (storage.kind !== "file") {
+      throw new VmError(`${name}: only a disk in a file, or on a block device, changes its size`);
+    }
+    const path = this.#config.path!;
+    const { kind } = diskFileStatus(storage.fd, path);
+    if (value !== undefined) {
+      if (readOnly) throw new VmError(`${name}: the disk is read-only`);
+      if (kind === "block") {
+        throw new VmError(`${name}: ${path} is a block device, whose size is its own`, {
+          hint: "give no size after changing it: the guest is told the new one",
+        });
+      }
+      const size = parseSize(value);
+      if (size < SECTOR) throw new VmError(`${name}: ${size} bytes are too few for a disk`);
+      check(libc.ftruncate(storage.fd, BigInt(size)), "ftruncate", { path });
+    }
+    const sectors = Math.floor(diskFileStatus(storage.fd, path).size / SECTOR);
+    if (sectors === 0) throw new VmError(`${name}: ${path} is too small for a disk by now`);
+    if (sectors === this.#state.capacity) return;
+    this.#state.capacity = sectors;
+    this.#context.configChanged();
+  }
+}
+
+function featuresOf(disk: OpenedDisk): readonly number[] {
+  const { SEG_MAX, RO, BLK_SIZE, FLUSH, TOPOLOGY, CONFIG_WCE, MQ, DISCARD, WRITE_ZEROES } =
+    BlkFeature;
+  return [
+    SEG_MAX,
+    BLK_SIZE,
+    TOPOLOGY,
+    MQ,
+    ...(disk.readOnly ? [RO] : [FLUSH, CONFIG_WCE]),
+    ...(disk.discard ? [DISCARD] : []),
+    ...(disk.writeZeroes ? [WRITE_ZEROES] : []),
+  ];
+}
+
+/** The disk. */
+export const disk: VirtioDeviceType<DiskConfig> = {
+  type: "disk",
+  virtio: 2,
+  pciClass: 0x01_0000, // mass storage, SCSI: what a guest without a name for it takes for a disk
+  state: DiskState,
+  schema,
+  queues: (config) => new Array(config.queues ?? 1).fill(QUEUE_SIZE),
+  async prepare(config) {
+    await using opened = new AsyncDisposableStack();
+    const files = opened.use(new DisposableStack());
+    const disk = await openDisk(config, files);
+    const kept = opened.move();
+    return {
+      config: { ...config, opened: disk },
+      [Symbol.asyncDispose]: () => kept.disposeAsync(),
+    };
+  },
+  open: (config, context) => new Disk(config, context),
+};
