@@ -18,12 +18,14 @@ import { verb as console } from "./verbs/console.ts";
 import { verb as cpu } from "./verbs/cpu.ts";
 import { verb as create } from "./verbs/create.ts";
 import { verb as device } from "./verbs/device.ts";
+import { verb as disk } from "./verbs/disk.ts";
 import { verb as firmware } from "./verbs/firmware.ts";
 import { verb as flat } from "./verbs/flat.ts";
 import { verb as initrd } from "./verbs/initrd.ts";
 import { verb as kernel } from "./verbs/kernel.ts";
 import { verb as map } from "./verbs/map.ts";
 import { verb as multiboot } from "./verbs/multiboot.ts";
+import { verb as net } from "./verbs/net.ts";
 import { verb as rng } from "./verbs/rng.ts";
 import { verb as serial } from "./verbs/serial.ts";
 import { verb as share } from "./verbs/share.ts";
@@ -41,6 +43,8 @@ const BUILDERS = [
   multiboot,
   firmware,
   serial,
+  disk,
+  net,
   console,
   share,
   rng,

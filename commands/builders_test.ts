@@ -1,4 +1,4 @@
-import { deepEqual, equal, throws } from "node:assert/strict";
+import { deepEqual, equal, rejects, throws } from "node:assert/strict";
 import fc from "fast-check";
 import { HvshError, UsageError } from "../ffi/errors.ts";
 import { parseDocument, type VmDocument } from "../vmm/document.ts";
@@ -38,6 +38,8 @@ const LINES = [
   "flat a.bin@0x1000 a.bin data:;base64,9A== --mode long --entry 4K",
   "multiboot a.bin --module a.bin",
   "firmware a.bin",
+  "disk a.bin --direct --serial A1 --queues 4 --limit 10M --operations 500 --transport mmio",
+  "net user --forward tcp:8080:80 --mac 02:00:00:00:00:01 --mtu 9000 --limit 1M",
   "serial --port 0x2f8 --irq 3",
   "console --size 80x25 --port agent --port log=write:log.txt --port in=stdin",
   "share .:work --writable --uid 0 --gid 100 --cache none",
@@ -173,6 +175,17 @@ Deno.test("what no machine can have is a usage error", async () => {
     ["device pvpanic x", /^Cannot set "x": write KEY=VALUE$/],
     ["device pvpanic type=x", /^Cannot set "type=x"/],
     ["serial -n .hidden", /is not a name/],
+    ["disk", /^Which disk\?/],
+    ["disk missing", /^missing: no such file or directory \(ENOENT\)$/],
+    ["disk /dev/zero", /^\/dev\/zero is a device, no disk$/],
+    ["disk .", /^\. is a folder, no disk$/],
+    ["disk nbd+unix:///x", /no address of a unix socket/],
+    ["disk unix:/s --overlay temporary", /^For an NBD server, --overlay does nothing$/],
+    ["disk unix:/s --direct", /--direct does nothing/],
+    ["disk unix:/s --serial 123456789012345678901", /^The serial number .* 20 bytes/],
+    ["disk unix:/s --queues 17", /^--queues 17: it takes 1 to 16$/],
+    ["disk unix:/s --limit 0", /^--limit 0: it takes 1 at least$/],
+    ["disk unix:/s --readonly --overlay temporary", /does nothing/],
     ["console --size 80", /^"80" is no size of a window/],
     ["console --size 0x25", /no size of a window/],
     ["console --size 80x65536", /no size of a window/],
@@ -274,6 +287,34 @@ Deno.test("what builders add to must be of the right kind", () => {
     [{ vm: 1, boot: { flat: { images: "x" } } }, /boot\.flat\.images is not an array/],
   ];
   for (const [value, message] of cases) throws(() => asDocument(value, "stdin"), message);
+});
+
+Deno.test("a share is a folder and a tag, which a colon in the folder's name does not make", async () => {
+  await using folder = new TestFolder();
+  folder.write("file");
+  Deno.mkdirSync(`${folder.path}/a:b`);
+  const share = async (line: string, document = start) =>
+    (await build(`share ${line}`, document, folder.path)).devices!.at(-1);
+  deepEqual(await share("."), { type: "share", name: "share0", path: folder.path });
+  deepEqual(await share("a:b:c"), {
+    type: "share",
+    name: "share0",
+    path: `${folder.path}/a:b`,
+    tag: "c",
+  });
+  equal((await share("a:b"))!.tag, undefined);
+  const first = await build("share .:work", start, folder.path);
+  deepEqual(await share("--name share0 --writable", first), {
+    ...first.devices![0],
+    readonly: false,
+  });
+  equal((await share(".", first))!.name, "share1");
+  await refused("share", /Name the folder/);
+  await refused("share file", /is a file, not a folder/, folder.path);
+  await refused("share none:tag", /^none: no such file/, folder.path);
+  await refused(`share . --tag ${"t".repeat(37)}`, /1 to 36 bytes/, folder.path);
+  await refused("share . --uid 4294967295", /--uid/, folder.path);
+  await rejects(build("share / --tag work", first), /is that of share0 already/);
 });
 
 Deno.test("usage errors end with 2", async () => {

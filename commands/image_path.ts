@@ -71,6 +71,27 @@ export function folderPath(path: string, cwd: string): string {
 }
 
 /**
+ * Makes the path of a disk absolute and looks whether an image or a block device is there.
+ *
+ * @param path A path as the person wrote it
+ * @param cwd The folder that relative paths start from
+ * @returns The same path from the root
+ * @throws {ImageError} If there is nothing, or neither of them
+ */
+export function diskPath(path: string, cwd: string): string {
+  if (path.includes("\0")) throw new ImageError(`The path ${JSON.stringify(path)} has a NUL byte`);
+  const absolute = absolutePath(path, cwd);
+  let found: Deno.FileInfo;
+  try {
+    found = Deno.statSync(absolute);
+  } catch (error) {
+    throw new ImageError(`${path}: ${refusal(error)}`, { cause: error });
+  }
+  if (found.isFile || found.isBlockDevice === true) return absolute;
+  throw new ImageError(`${path} is ${kind(found)}, no disk`);
+}
+
+/**
  * Says why the host refused a file.
  *
  * @param error What Deno threw

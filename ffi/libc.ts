@@ -24,6 +24,7 @@ const SYMBOLS = {
   write: { parameters: ["i32", "buffer", "usize"], result: "isize" }, // ssize_t write(int, const void *, size_t)
   signal: { parameters: ["i32", "pointer"], result: "pointer" }, // sighandler_t signal(int, sighandler_t)
   abs: { type: "pointer" }, // int (*)(int), its address
+  pthread_sigmask: { parameters: ["i32", "buffer", "pointer"], result: "i32" }, // int pthread_sigmask(int how, const sigset_t *, sigset_t *)
   gettid: { parameters: [], result: "i32" }, // pid_t gettid(void)
   clock_gettime: { parameters: ["i32", "buffer"], result: "i32" }, // int clock_gettime(clockid_t, struct timespec *)
   getpid: { parameters: [], result: "i32" }, // pid_t getpid(void)
@@ -74,7 +75,10 @@ const SYMBOLS = {
   preadv: { parameters: ["i32", "u64", "i32", "i64"], result: "i32" }, // ssize_t preadv(int, const struct iovec *, int, off_t); below 2 GiB
   pwritev: { parameters: ["i32", "u64", "i32", "i64"], result: "i32" }, // ssize_t pwritev(int, const struct iovec *, int, off_t)
   fdatasync: { parameters: ["i32"], result: "i32" }, // int fdatasync(int)
-  copy_file_range: { parameters: ["i32", "buffer", "i32", "buffer", "usize", "u32"], result: "i32" }, // ssize_t copy_file_range(int, off_t *, int, off_t *, size_t, unsigned); below 2 GiB
+  copy_file_range: {
+    parameters: ["i32", "buffer", "i32", "buffer", "usize", "u32"],
+    result: "i32",
+  }, // ssize_t copy_file_range(int, off_t *, int, off_t *, size_t, unsigned); below 2 GiB
   fcntl_lock: { name: "fcntl", parameters: ["i32", "i32", "buffer"], result: "i32" }, // int fcntl(int, int command, struct flock *)
   statx: { parameters: ["i32", "buffer", "i32", "u32", "buffer"], result: "i32" }, // int statx(int dirfd, const char *, int flags, unsigned mask, struct statx *)
   openat: { parameters: ["i32", "buffer", "i32", "u32"], result: "i32" }, // int openat(int dirfd, const char *, int flags, mode_t)

@@ -10,12 +10,26 @@ import { errno, libc } from "./libc.ts";
 const SIGPIPE = 13;
 const SIGXFSZ = 25;
 const SIG_IGN = 1n;
+const SIG_BLOCK = 0;
+/** `sigset_t` of glibc and musl. */
+const SIGSET_BYTES = 128;
 /** SIGRTMIN+6: real-time, so nobody's default; SIGUSR1 would open Deno's inspector. */
 export const SIG_KICK = 40;
 
 /** Has SIGPIPE end the process, as a filter in a pipeline expects; Deno ignores it. */
 export function restoreSigpipe(): void {
   libc.signal(SIGPIPE, null); // SIG_DFL is 0
+}
+
+/**
+ * Has a write of the calling thread to a pipe or socket that nobody reads be an EPIPE, whatever
+ * SIGPIPE does elsewhere: the signal goes to the thread that writes, and waits there for ever.
+ */
+export function holdSigpipe(): void {
+  const set = new Uint8Array(SIGSET_BYTES);
+  set[(SIGPIPE - 1) >> 3] = 1 << ((SIGPIPE - 1) & 7);
+  const code = libc.pthread_sigmask(SIG_BLOCK, set, null);
+  if (code !== 0) throw new HostError("pthread_sigmask", code);
 }
 
 let sizeLimitReady = false;

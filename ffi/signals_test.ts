@@ -37,3 +37,25 @@ Deno.test("kicking a thread that is gone does nothing, and an impossible one is 
   kickThread(0x3fff_ffff);
   assert.throws(() => kickThread(-1), /tgkill: invalid argument \(EINVAL\)/);
 });
+
+Deno.test("a thread that holds SIGPIPE gets EPIPE, one that does not ends the process", async () => {
+  // In a process of its own: a thread holds it for good.
+  const program = (hold: string) => `
+    import { holdSigpipe, restoreSigpipe } from "${new URL("signals.ts", import.meta.url)}";
+    import { errno, libc } from "${new URL("libc.ts", import.meta.url)}";
+    const AF_UNIX = 1, SOCK_STREAM = 1;
+    restoreSigpipe();
+    ${hold}
+    const pair = new Int32Array(2);
+    libc.socketpair(AF_UNIX, SOCK_STREAM, 0, pair);
+    libc.close(pair[1]);
+    console.log(Number(libc.write(pair[0], new Uint8Array(1), 1n)), errno());`;
+  const run = async (hold: string) => {
+    const { signal, stdout } = await new Deno.Command(Deno.execPath(), {
+      args: ["eval", "--quiet", program(hold)],
+    }).output();
+    return { signal, said: new TextDecoder().decode(stdout) };
+  };
+  assert.deepEqual(await run("holdSigpipe();"), { signal: null, said: "-1 32\n" });
+  assert.deepEqual(await run(""), { signal: "SIGPIPE", said: "" });
+});

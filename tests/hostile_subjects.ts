@@ -125,7 +125,7 @@ function netHeader(random: RandomNumbers): Uint8Array<ArrayBuffer> {
 }
 
 function makeConsole(folder: string): RingSubject {
-  const ports = [{ name: "a" }, { name: "b", path: `${folder}/b` }];
+  const ports = [{ name: "a" }, { name: "b", mode: "socket", path: `${folder}/b` }];
   const control = (id: number, event: number, value: number) => {
     const view = new DataView(new ArrayBuffer(8));
     view.setUint32(0, id, true);

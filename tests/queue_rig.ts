@@ -68,11 +68,18 @@ export class QueueRig implements Disposable {
     stopQueue(this.#words);
   }
 
-  /** The queue as one more thread sees it. */
-  open(): SplitQueue {
+  /**
+   * The queue as one more thread sees it.
+   *
+   * @param interrupted Called for each interrupt
+   */
+  open(interrupted: () => void = () => {}): SplitQueue {
     return new SplitQueue(0, this.#words, new DmaMap(this.guarded.guest), {
       has: (feature) => this.#features.includes(feature),
-      interrupt: () => void this.interrupts++,
+      interrupt: () => {
+        this.interrupts++;
+        interrupted();
+      },
     });
   }
 

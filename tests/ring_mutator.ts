@@ -195,7 +195,7 @@ class SpoiledRing {
       }
       if (!hasty) this.#vm.poll();
     }
-    this.answered = driver.usedIdx;
+    this.answered = Math.min(driver.usedIdx, made.length); // a lie may have written the index
   }
 
   /** Changes a descriptor where it lies: in the indirect table, if there is one. */

@@ -36,6 +36,9 @@ export class HotPlug implements AsyncDisposable {
   readonly #present: Map<string, MachineDevice>;
   /** Devices that the guest was asked to let go, and who waits for that. */
   readonly #leaving = new Map<number, PromiseWithResolvers<void>>();
+  /** What is done one after the other: a thread takes one change at a time. */
+  #turn: Promise<unknown> = Promise.resolve();
+  #closed = false;
 
   /**
    * @param machine What it works on
@@ -57,9 +60,14 @@ export class HotPlug implements AsyncDisposable {
    * @param entry As in a document's `devices`
    * @returns The device's name
    * @throws {DocumentError} If it is no device of the PCI bus, or its entry is wrong
-   * @throws {VmError} If its code throws
+   * @throws {VmError} If its code throws, or the VM has ended
    */
-  async attach(entry: DeviceEntry): Promise<string> {
+  attach(entry: DeviceEntry): Promise<string> {
+    return this.#inTurn(() => this.#attach(entry));
+  }
+
+  async #attach(entry: DeviceEntry): Promise<string> {
+    if (this.#closed) throw new VmError("The VM has ended");
     const { layout, placer, devices, change, act } = this.#machine;
     const loaded = await loadDevice(this.#named(entry));
     const { name } = loaded.device;
@@ -119,11 +127,15 @@ export class HotPlug implements AsyncDisposable {
   }
 
   /**
-   * Takes note of what the guest did: it let a slot go.
+   * Takes note of what the guest did: it let a slot go, perhaps while its device was still coming.
    *
    * @param event What the host bridge told
    */
-  async ejected(event: DeviceEvent): Promise<void> {
+  ejected(event: DeviceEvent): Promise<void> {
+    return this.#inTurn(() => this.#ejected(event));
+  }
+
+  async #ejected(event: DeviceEvent): Promise<void> {
     const device = [...this.#present.values()].find(({ plan }) => plan.slot === event.slot);
     if (device === undefined) return;
     const { name, slot } = device.plan;
@@ -141,6 +153,8 @@ export class HotPlug implements AsyncDisposable {
 
   /** Frees what devices have open; no thread uses them any more. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    await this.#turn;
     for (const { promise, reject } of this.#leaving.values()) {
       promise.catch(() => {}); // whoever waited may be gone
       reject(new VmError("The VM has ended"));
@@ -148,6 +162,12 @@ export class HotPlug implements AsyncDisposable {
     const devices = [...this.#present.values()];
     this.#present.clear();
     for (const { resources } of devices) await resources[Symbol.asyncDispose]();
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(work);
+    this.#turn = done.catch(() => {}); // it is whoever asked that hears of it
+    return done;
   }
 
   async #take({ plan: { name }, slice, resources }: MachineDevice): Promise<void> {

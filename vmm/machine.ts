@@ -306,9 +306,8 @@ export class Machine implements AsyncDisposable {
   /** Has every other thread take a change; the first device to be served brings the I/O threads. */
   async #change(change: DeviceChange): Promise<void> {
     await this.#threads.change(change);
-    if (change.kind !== "attach" || this.#state === "created" || this.#threads.servesDevices) {
-      return;
-    }
+    const lives = this.#state === "running" || this.#state === "paused";
+    if (change.kind !== "attach" || !lives || this.#threads.servesDevices) return;
     const devices = [...this.#hotPlug.placed, change.placed];
     this.#threads.startIo({ ...this.#host, devices }, (error) => this.#fail(error));
   }

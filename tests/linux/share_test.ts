@@ -14,7 +14,7 @@ mount -t virtiofs given /mnt/read
 mount -t virtiofs taken /mnt/write
 cd /mnt/read
 say root $(ls | sort)
-say many $(ls many | wc -l) $(ls many | sort | md5sum)
+say many $(ls many | wc -l) $(cd many; printf '%s\\n' * | sort | md5sum) # ls has no UTF-8
 say text $(cat below/text)
 say large $(stat -c %s large) $(md5sum < large)
 say link $(readlink link) $(cat link)

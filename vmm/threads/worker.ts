@@ -8,7 +8,7 @@
  */
 import { HvshError } from "../../ffi/errors.ts";
 import { viewMemory } from "../../ffi/mapping.ts";
-import { threadId } from "../../ffi/signals.ts";
+import { holdSigpipe, threadId } from "../../ffi/signals.ts";
 import { Arena } from "../arena.ts";
 import type { Fault } from "../cpu/fault.ts";
 import { CHANGE, runVcpu } from "../cpu/loop.ts";
@@ -89,6 +89,8 @@ async function runAsVcpu(assignment: VcpuAssignment): Promise<Fault | undefined>
 async function serveDevices(assignment: IoAssignment): Promise<undefined> {
   const { id, plan } = assignment;
   const arena = new Arena(assignment.arena);
+  // A peer that hangs up concerns one device.
+  holdSigpipe();
   const devices = await openDevices(arena, assignment);
   try {
     using loop = new IoThreadLoop(arena, devices, id, plan.ioFds[id]!);

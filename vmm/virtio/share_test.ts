@@ -1,7 +1,7 @@
 import "../../tests/c_library.ts";
 import assert, { deepEqual, equal, rejects } from "node:assert/strict";
 import * as v from "valibot";
-import { BufferMessage, FuseClient } from "../../tests/fuse_client.ts";
+import { type BufferMessage, FuseClient } from "../../tests/fuse_client.ts";
 import { openFiles } from "../../tests/leaks.ts";
 import { TestFolder } from "../../tests/sh_line.ts";
 import { TRANSPORTS, VirtioMachine } from "../../tests/virtio_machine.ts";

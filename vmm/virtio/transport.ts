@@ -320,8 +320,10 @@ export class VirtioTransport implements QueueOwner {
     s.queue_select = 0;
     s.config_vector = NO_VECTOR;
     this.selected.reset();
-    s.isr = 0;
-    this.#bus.lowerInterrupt();
+    if (s.isr !== 0) {
+      s.isr = 0;
+      this.#bus.lowerInterrupt();
+    }
     this.device.reset();
     s.resetting = 0;
     this.#context.progress();

@@ -11,6 +11,7 @@ import {
 import { disk } from "../../virtio/disk.ts";
 import { BlkStatus, BlkType } from "../../virtio/disk/protocol.ts";
 import { parseNbdAddress } from "./nbd_address.ts";
+import { REQUEST_BYTES } from "./nbd_protocol.ts";
 
 const { OK, IOERR } = BlkStatus;
 const SECTORS = 4096;
@@ -212,27 +213,28 @@ Deno.test("a reset while the server sleeps ends", async () => {
   assert.equal(vm.stats.in_flight, 0);
 });
 
-/** Serves one connection with given bytes for each message that comes; then hangs up. */
+/** Serves one connection: each reply once so many bytes have come; then hangs up. */
 async function liar(
-  replies: Uint8Array[],
+  replies: readonly (readonly [after: number, reply: Uint8Array])[],
   work: (config: Record<string, unknown>) => Promise<void>,
-) {
+): Promise<void> {
   const folder = Deno.makeTempDirSync({ prefix: "hvsh-nbd-" });
   const path = `${folder}/socket`;
   using listener = Deno.listen({ transport: "unix", path });
   const serve = (async () => {
-    const connection = await listener.accept().catch(() => undefined);
-    if (connection === undefined) return;
-    for (const reply of replies) {
-      await connection.write(reply).catch(() => {});
-      await connection.read(new Uint8Array(65536)).catch(() => {});
+    using connection = await listener.accept();
+    for (const [after, reply] of replies) {
+      for (let left = after; left > 0;) {
+        const count = await connection.read(new Uint8Array(left));
+        if (count === null) return;
+        left -= count;
+      }
+      await connection.write(reply);
     }
-    connection.close();
   })();
   try {
     await work({ nbd: `unix:${path}`, timeout: 5 });
   } finally {
-    listener.close();
     await serve;
     Deno.removeSync(folder, { recursive: true });
   }
@@ -253,52 +255,58 @@ const option = (type: number, data: Uint8Array) =>
 const info = (size: number | bigint, flags: number) =>
   option(3, big([2, 0], [8, size], [2, flags]));
 const ack = option(1, new Uint8Array(0));
+/** The client's flags and its NBD_OPT_GO without a name. */
+const OPTION_BYTES = 4 + 24;
 
 Deno.test("what is no NBD server, or lies while it negotiates, is refused", async () => {
-  const cases: [Uint8Array[], RegExp][] = [
-    [[new TextEncoder().encode("HTTP/1.1 400 Bad Request\r\n\r\n")], /no NBD server/],
-    [[join(greeting.slice(0, 16), big([2, 0]))], /no NBD server/],
-    [[greeting.slice(0, 5)], /hung up/],
-    [[greeting, new Uint8Array(0), ack], /does not describe/],
-    [[greeting, new Uint8Array(0), new Uint8Array(64)], /breaks the protocol/],
-    [[greeting, new Uint8Array(0), option(2 ** 31 + 5, new Uint8Array(3))], /TLS/],
-    [[greeting, new Uint8Array(0), join(info(2n ** 63n, 1), ack)], /too large/],
-    [
-      [greeting, new Uint8Array(0), big([8, 0x3e889045565a9n], [4, 7], [4, 3], [4, 2 ** 31])],
-      /breaks/,
-    ],
-    [[greeting, new Uint8Array(0), join(...new Array(65).fill(info(512, 1)))], /no end/],
-    [[
-      greeting,
-      new Uint8Array(0),
-      join(option(3, big([2, 3], [4, 3], [4, 4], [4, 5])), info(512, 1), ack),
-    ], /blocks of 3/],
+  const bare: [Uint8Array, RegExp][] = [
+    [new TextEncoder().encode("HTTP/1.1 400 Bad Request\r\n\r\n"), /no NBD server/],
+    [join(greeting.slice(0, 16), big([2, 0])), /no NBD server/],
+    [greeting.slice(0, 5), /hung up/],
   ];
-  for (const [replies, message] of cases) {
-    await liar(replies, async (config) => {
+  for (const [reply, message] of bare) {
+    await liar([[0, reply]], async (config) => {
+      await assert.rejects(VirtioMachine.open(disk, config), message);
+    });
+  }
+  const blocks = option(3, big([2, 3], [4, 3], [4, 4], [4, 5]));
+  const options: [Uint8Array, RegExp][] = [
+    [ack, /does not describe/],
+    [new Uint8Array(64), /breaks the protocol/],
+    [option(2 ** 31 + 5, new Uint8Array(3)), /TLS/],
+    [join(info(2n ** 63n, 1), ack), /too large/],
+    [big([8, 0x3e889045565a9n], [4, 7], [4, 3], [4, 2 ** 31]), /breaks/],
+    [join(...new Array(65).fill(info(512, 1))), /no end/],
+    [join(blocks, info(512, 1), ack), /blocks of 3/],
+  ];
+  for (const [reply, message] of options) {
+    await liar([[0, greeting], [OPTION_BYTES, reply]], async (config) => {
       await assert.rejects(VirtioMachine.open(disk, config), message);
     });
   }
 });
 
 Deno.test("replies that nobody asked for end the connection, and nothing else", async () => {
-  const hello = [greeting, new Uint8Array(0), join(info(SECTORS * 512, 1), ack)];
   const reply = (error: number, serial: number, tag: number) =>
     big([4, 0x67446698], [4, error], [4, serial], [4, tag]);
-  for (
-    const lie of [
-      reply(0, 99, 255),
-      reply(0, 1, 99_999),
-      new Uint8Array(16),
-      join(reply(0, 1, 0), new Uint8Array(512), reply(0, 1, 0), reply(0, 1, 0)),
-    ]
-  ) {
-    await liar([...hello, lie], async (config) => {
+  const lies = [
+    reply(0, 99, 255),
+    reply(0, 1, 99_999),
+    new Uint8Array(16),
+    join(reply(0, 1, 0), new Uint8Array(512), reply(0, 1, 0)),
+  ];
+  for (const lie of lies) {
+    const script = [[0, greeting], [OPTION_BYTES, join(info(SECTORS * 512, 1), ack)], [
+      2 * REQUEST_BYTES,
+      lie,
+    ]] as const;
+    await liar(script, async (config) => {
       await using vm = await VirtioMachine.open(disk, config);
       const guest = new BlockGuest(vm);
       for (let i = 0; i < 2; i++) vm.driver(0).add(readRequest(0, 1));
       vm.kick(0);
       await vm.until(() => vm.stats.in_flight === 0 && vm.events.length > 0);
+      assert.match(vm.events[0]!.message!, /what was not asked/);
       vm.driver(0).collect();
       assert.equal((await guest.request(readRequest(0, 1))).status, IOERR);
     });

@@ -8,8 +8,7 @@ import { RateLimitSchema } from "../../virtio/rate_limit.ts";
 import { parseCidr, parseMac } from "./addresses.ts";
 import { type Forward, parseForward } from "./forward.ts";
 
-
-/** As many as a tap of Linux has are of no use to one I/O thread. */
+/** More pairs are of no use to the one thread that works them. */
 const MOST_QUEUES = 16;
 /** What the guest's kernel takes (§5.1.4: at least 1280 to be of use to IPv6; 68 is IPv4's least). */
 const LEAST_MTU = 68;
@@ -40,7 +39,10 @@ export const NetSchema = v.looseObject({
   backend: v.optional(
     v.pipe(
       v.string(),
-      v.regex(/^(user|passt|slirp|tap|unix:[^\0]+)$/, "is not user, passt, slirp, tap or unix:PATH"),
+      v.regex(
+        /^(user|passt|slirp|tap|unix:[^\0]+)$/,
+        "is not user, passt, slirp, tap or unix:PATH",
+      ),
     ),
     "user",
   ),

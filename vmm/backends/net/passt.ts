@@ -8,12 +8,12 @@
 import { Errno } from "../../../ffi/errno.ts";
 import { HostError, VmError } from "../../../ffi/errors.ts";
 import { closeFile, readTextFile } from "../../../ffi/files.ts";
-import { libc } from "../../../ffi/libc.ts";
-import { receiveBytes } from "../../../ffi/stream_socket.ts";
+import { receiveBytes, SocketVectors } from "../../../ffi/stream_socket.ts";
 import { keepOnExec, socketPair } from "../../../ffi/unix_socket.ts";
 import { ipv4Text, macText } from "./addresses.ts";
 import { arpReply, arpRequest } from "./arp.ts";
 import type { Forward } from "./forward.ts";
+import { addressOf } from "./frame_iovecs.ts";
 import { FrameSplitter } from "./frame_splitter.ts";
 import { UserNetwork } from "./user_network.ts";
 
@@ -22,6 +22,9 @@ const DEFAULT_MTU = 65520;
 const START_MILLISECONDS = 10_000;
 const END_MILLISECONDS = 2_000;
 const MOST_MESSAGE = 4096;
+const LENGTH_BYTES = 4;
+/** Makes the buffer one that V8 does not move. */
+const PADDING = 64;
 
 /** What a passt is to do. */
 export interface PasstOptions {
@@ -124,12 +127,12 @@ export class Passt implements AsyncDisposable {
   async #answers(mac: Uint8Array): Promise<void> {
     const exited = this.#child.status.then(() => true);
     const request = arpRequest(mac, UserNetwork.GUEST, UserNetwork.HOST);
-    const framed = new Uint8Array(4 + request.length);
+    const framed = new Uint8Array(LENGTH_BYTES + request.length + PADDING);
     new DataView(framed.buffer).setUint32(0, request.length);
-    framed.set(request, 4);
-    if (Number(libc.write(this.fd, framed, BigInt(framed.length))) !== framed.length) {
-      throw await this.#failure();
-    }
+    framed.set(request, LENGTH_BYTES);
+    const vectors = new SocketVectors(); // a passt that is gone already must be no SIGPIPE
+    vectors.set(0, addressOf(framed), LENGTH_BYTES + request.length);
+    if (vectors.send(this.fd, 1) !== LENGTH_BYTES + request.length) throw await this.#failure();
     const splitter = new FrameSplitter();
     const end = performance.now() + START_MILLISECONDS;
     for (let pause = 1; performance.now() < end; pause = Math.min(2 * pause, 50)) {
@@ -144,7 +147,7 @@ export class Passt implements AsyncDisposable {
       }
       if (await either(exited, pause)) throw await this.#failure();
     }
-    throw new VmError(`${this.#child.pid}: passt does not answer`);
+    throw new VmError(`passt (process ${this.pid}) does not answer`);
   }
 
   async #failure(): Promise<VmError> {

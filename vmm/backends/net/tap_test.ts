@@ -53,8 +53,11 @@ onNetwork("tap", "a tap is up with its address and MTU, and goes with its VM", a
     const config = { backend: "tap", netns: space.path, address: "10.9.8.7/20", mtu: 4000 };
     await using _ = await VirtioMachine.open(net, config);
     const [shown] = JSON.parse(await space.run("ip", "-json", "addr", "show", "dev", "hvsh0"));
-    assert.deepEqual(shown.addr_info.filter(({ family }: { family: string }) => family === "inet")
-      .map((i: { local: string; prefixlen: number }) => [i.local, i.prefixlen]), [["10.9.8.7", 20]]);
+    assert.deepEqual(
+      shown.addr_info.filter(({ family }: { family: string }) => family === "inet")
+        .map((i: { local: string; prefixlen: number }) => [i.local, i.prefixlen]),
+      [["10.9.8.7", 20]],
+    );
     assert.equal(shown.mtu, 4000);
     assert(shown.flags.includes("UP"));
     assert.equal(readTextFile("/proc/net/dev"), own, "this thread is where it was");
@@ -215,19 +218,23 @@ onNetwork("tap", "a tap that was there before is used and stays", async () => {
   assert.match(await space.run("ip", "link"), /mine/);
 });
 
-onNetwork("tap", "work in another namespace that fails leaves the thread where it was", async () => {
-  await using space = await TestNamespace.make();
-  const own = () => Deno.readLinkSync("/proc/thread-self/ns/net");
-  const before = own();
-  assert.throws(() =>
-    inNetworkNamespace(space.path, () => {
-      assert.notEqual(own(), before);
-      throw new Error("no");
-    }), /^Error: no$/);
-  assert.equal(own(), before);
-  assert.throws(() => inNetworkNamespace("/dev/null", () => {}), HostError);
-  assert.equal(own(), before);
-});
+onNetwork(
+  "tap",
+  "work in another namespace that fails leaves the thread where it was",
+  async () => {
+    await using space = await TestNamespace.make();
+    const own = () => Deno.readLinkSync("/proc/thread-self/ns/net");
+    const before = own();
+    assert.throws(() =>
+      inNetworkNamespace(space.path, () => {
+        assert.notEqual(own(), before);
+        throw new Error("no");
+      }), /^Error: no$/);
+    assert.equal(own(), before);
+    assert.throws(() => inNetworkNamespace("/dev/null", () => {}), HostError);
+    assert.equal(own(), before);
+  },
+);
 
 /** Ethernet, IPv4 and TCP with data, to somebody else than the host. */
 function tcpSegment(length: number): Uint8Array<ArrayBuffer> {
