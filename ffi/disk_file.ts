@@ -5,6 +5,7 @@
  * @module
  */
 import { HostError } from "./errors.ts";
+import { AT, S, statx } from "./file_structs.ts";
 import { Errno } from "./errno.ts";
 import { check, cString, errno, libc } from "./libc.ts";
 
@@ -20,25 +21,8 @@ export const DiskOpenFlag = {
 /** Flags of fallocate(2). */
 export const Fallocate = { KEEP_SIZE: 1, PUNCH_HOLE: 2, ZERO_RANGE: 16 } as const;
 
-const AT_EMPTY_PATH = 0x1000;
 /** `STATX_BASIC_STATS | STATX_DIOALIGN`; kernels before 6.1 leave the second's fields 0. */
 const STATX_MASK = 0x7ff | 0x2000;
-const STATX_BYTES = 256;
-/** Offsets in `struct statx`. */
-const Statx = {
-  BLKSIZE: 4,
-  MODE: 28,
-  SIZE: 40,
-  MTIME_SEC: 112,
-  MTIME_NSEC: 120,
-  DIO_MEM_ALIGN: 152,
-  DIO_OFFSET_ALIGN: 156,
-} as const;
-
-const S_IFMT = 0o170000;
-const S_IFREG = 0o100000;
-const S_IFBLK = 0o060000;
-
 /** `_IOR(0x12, 114, size_t)` and `_IO(0x12, 104)` of linux/fs.h. */
 const BLKGETSIZE64 = 0x8008_1272;
 const BLKSSZGET = 0x1268;
@@ -77,22 +61,23 @@ const SAFE_ALIGNMENT = 4096;
  * @throws {HostError} With the path
  */
 export function diskFileStatus(fd: number, path: string): DiskFileStatus {
-  const status = new DataView(new ArrayBuffer(STATX_BYTES));
-  check(libc.statx(fd, cString(""), AT_EMPTY_PATH, STATX_MASK, status), "statx", { path });
-  const type = status.getUint16(Statx.MODE, true) & S_IFMT;
-  const kind = type === S_IFREG ? "file" : type === S_IFBLK ? "block" : "other";
+  const status = new statx();
+  check(libc.statx(fd, cString(""), AT.AT_EMPTY_PATH, STATX_MASK, status.bytes()), "statx", {
+    path,
+  });
+  const type = status.stx_mode & S.S_IFMT;
+  const kind = type === S.S_IFREG ? "file" : type === S.S_IFBLK ? "block" : "other";
   const block = kind === "block";
-  const blockSize = block ? ioctlWord(fd, BLKSSZGET, path) : 512;
+  const { tv_sec, tv_nsec } = status.stx_mtime;
   return {
     kind,
-    size: block ? ioctlWord(fd, BLKGETSIZE64, path) : Number(status.getBigUint64(Statx.SIZE, true)),
-    modified: status.getBigInt64(Statx.MTIME_SEC, true) * 1_000_000_000n +
-      BigInt(status.getUint32(Statx.MTIME_NSEC, true)),
-    blockSize,
-    preferredSize: status.getUint32(Statx.BLKSIZE, true),
+    size: block ? ioctlWord(fd, BLKGETSIZE64, path) : Number(status.stx_size),
+    modified: tv_sec * 1_000_000_000n + BigInt(tv_nsec),
+    blockSize: block ? ioctlWord(fd, BLKSSZGET, path) : 512,
+    preferredSize: status.stx_blksize,
     directAlignment: {
-      memory: status.getUint32(Statx.DIO_MEM_ALIGN, true) || SAFE_ALIGNMENT,
-      offset: status.getUint32(Statx.DIO_OFFSET_ALIGN, true) || SAFE_ALIGNMENT,
+      memory: status.stx_dio_mem_align || SAFE_ALIGNMENT,
+      offset: status.stx_dio_offset_align || SAFE_ALIGNMENT,
     },
   };
 }

@@ -32,6 +32,8 @@ export const statx = struct("statx", {
   stx_dev_major: u32,
   stx_dev_minor: u32,
   stx_mnt_id: u64,
+  stx_dio_mem_align: u32,
+  stx_dio_offset_align: u32,
 }, { size: 256 });
 
 /** `struct open_how` */

@@ -188,8 +188,7 @@ export class IoUring implements Disposable {
     entry[at + 5] = address / TWO_32;
     entry[at + 6] = length;
     entry[at + 7] = flags;
-    entry[at + 8] = tag;
-    entry.fill(0, at + 9, at + SQE_WORDS);
+    entry[at + 8] = tag; // the words behind it stay 0, as they were mapped
     Atomics.store(this.#ring, this.#sqTail, tail + 1);
     this.queued++;
   }

@@ -27,6 +27,10 @@ export interface DriverOrder {
 
 /** How long to sleep at most, in milliseconds: far longer than anything takes. */
 const DEADLINE = 10_000;
+/** How often to look before going to sleep. */
+const SPINS = 2000;
+/** How often to look before lending the next. */
+const PAUSES = 100;
 
 self.onmessage = ({ data }: MessageEvent<DriverOrder>) => {
   const { address, length, avail, used, size, total, words } = data;
@@ -70,8 +74,14 @@ function drive(
     const interrupts = Atomics.load(words, 1);
     // Asks for an interrupt at the next one, then looks whether it is there already (§2.7.7.1).
     Atomics.store(avail, 2 + size, back & 0xffff);
-    const came = (Atomics.load(used, 1) - back) & 0xffff;
+    let came = (Atomics.load(used, 1) - back) & 0xffff;
+    // Often the answer is a moment away. Who then lends at once, after a pause of some length, does so
+    // just when the device is about to find the queue empty.
+    for (let look = 0; came === 0 && look < SPINS; look++) {
+      came = (Atomics.load(used, 1) - back) & 0xffff;
+    }
     back += came;
+    for (let pause = (lent * 7919) % PAUSES; pause > 0; pause--) Atomics.load(used, 1);
     if (came > 0 || (lent < total && lent - back < size)) continue;
     if (Atomics.wait(words, 1, interrupts, DEADLINE) === "timed-out") {
       throw new Error(`no interrupt came: ${back} of ${lent} are back`);

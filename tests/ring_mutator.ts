@@ -255,7 +255,7 @@ class SpoiledRing {
 }
 
 /** xorshift32: any seed, always the same numbers. */
-function randomNumbers(seed: number): RandomNumbers {
+export function randomNumbers(seed: number): RandomNumbers {
   let state = (seed ^ 0x9e37_79b9) | 1;
   const next = () => {
     state ^= state << 13;

@@ -105,6 +105,11 @@ export class DeviceSet {
     return this.#devices;
   }
 
+  /** Guest memory as this thread sees it. */
+  get memory(): GuestMemory {
+    return this.#memory ??= openSlots(this.#host.slots);
+  }
+
   /**
    * Opens a device in this thread.
    *
@@ -119,7 +124,7 @@ export class DeviceSet {
     const arena = this.#arena;
     const ring = arena.ring(slice);
     const ringReady = () => ring.ready;
-    const openMemory = () => this.#memory ??= openSlots(this.#host.slots);
+    const openMemory = () => this.memory;
     const pci = slot === undefined
       ? undefined
       : this.#pci!.open(slot, name, slice.lock, arena.pciState(slice));

@@ -18,6 +18,7 @@ import type { DeviceEvent } from "./device.ts";
 import type { DeviceHost, DeviceSet, EventSink, PlacedDevice } from "./device_set.ts";
 import type { DeviceEntry, VmDocument } from "./document.ts";
 import { exitStatus, type VmEnd, type VmEndKind } from "./end.ts";
+import type { GuestMemory } from "./guest_memory.ts";
 import { HotPlug } from "./hot_plug.ts";
 import { assembleMachine, type MachineParts } from "./machine_parts.ts";
 import { MachineThreads } from "./machine_threads.ts";
@@ -34,10 +35,19 @@ const TRANSITIONS: Readonly<Record<string, readonly MachineState[]>> = {
   resume: ["paused"],
   attach: ["created", "running", "paused"],
   detach: ["running", "paused"],
+  inspect: ["created", "running", "paused"],
 };
 
 /** How long a reader that does not read holds up the end of a machine that was told to end. */
 const SLOW_READER_MILLISECONDS = 500;
+
+/** What {@linkcode Machine.inspect} shows. */
+export interface MachineInside {
+  /** The vCPUs; their ioctls don't block now. */
+  readonly vcpus: readonly Vcpu[];
+  /** Guest-physical memory, as long as the machine lives. */
+  readonly memory: GuestMemory;
+}
 
 /** Whether an I/O thread serves a device. */
 function isServed({ plan }: PlacedDevice): boolean {
@@ -68,6 +78,9 @@ export class Machine implements AsyncDisposable {
   readonly #timers: DeviceTimers;
   readonly #resources: AsyncDisposable;
   readonly #listeners = new Set<EventSink>();
+  /** The last look into the machine that was asked for. */
+  #inspection: Promise<void> = Promise.resolve();
+  #inspecting = false;
   readonly #end = Promise.withResolvers<VmEnd>();
   readonly #told = Promise.withResolvers<void>();
   #state: MachineState = "created";
@@ -177,11 +190,16 @@ export class Machine implements AsyncDisposable {
   async pause(): Promise<void> {
     this.#require("pause");
     this.#state = "paused";
+    await this.#hold();
+  }
+
+  /** Has every vCPU stand; a change of the machine's state may overtake it, and so may its end. */
+  async #hold(): Promise<void> {
+    const state = this.#state;
     this.#threads.request(Request.PAUSE);
     for (;;) {
       const seen = this.#arena.doorbell;
-      // A resume may overtake it, and so may the end.
-      if (this.#threads.allPaused || this.#state !== "paused" || this.#ending) return;
+      if (this.#threads.allPaused || this.#state !== state || this.#ending) return;
       await this.#arena.doorbellAfter(seen);
     }
   }
@@ -194,8 +212,36 @@ export class Machine implements AsyncDisposable {
   resume(): void {
     this.#require("resume");
     this.#state = "running";
-    this.#threads.resume();
+    if (!this.#inspecting) this.#threads.resume();
     this.#arena.ringDoorbell();
+  }
+
+  /**
+   * Looks into the machine while every vCPU stands between two instructions: one that runs is held for
+   * as long as it takes. One look after the other.
+   *
+   * @param work What to do; it may be told that it is not the machine's state that holds the vCPUs
+   * @returns What it gave
+   * @throws {VmError} If the machine has ended
+   */
+  async inspect<T>(work: (inside: MachineInside) => T | Promise<T>): Promise<T> {
+    const before = this.#inspection;
+    const turn = Promise.withResolvers<void>();
+    this.#inspection = turn.promise;
+    await before;
+    try {
+      this.#require("inspect");
+      this.#inspecting = true;
+      if (this.#state === "running") await this.#hold();
+      try {
+        return await work({ vcpus: this.#vcpus, memory: this.#devices.memory });
+      } finally {
+        this.#inspecting = false;
+        if (this.#state === "running") this.#threads.resume(); // which it may have become meanwhile
+      }
+    } finally {
+      turn.resolve();
+    }
   }
 
   /**

@@ -49,9 +49,9 @@ export async function* namedVms(
  * Asks a VM's owner for something that gives a handle.
  *
  * @param directory The VM's folder
- * @param method The method
+ * @param method The method of the group `control`
  * @returns The handle
  */
 export async function request(directory: RunDirectory, method: string): Promise<Handle> {
-  return await call(directory.control, method) as Handle;
+  return await call(directory.control, `control.${method}`) as Handle;
 }

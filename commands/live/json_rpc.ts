@@ -4,16 +4,38 @@
  *     → {"jsonrpc":"2.0","id":1,"method":"pause","params":{}}
  *     ← {"jsonrpc":"2.0","id":1,"result":{"state":"paused"}}
  *
- * Requests are answered as they finish, not in order.
+ * Requests are answered as they finish, not in order. A method that goes on for long sends what it
+ * has to say as notifications, messages without an id, and answers at its end.
  *
  * @module
  */
 import { HvshError, VmError } from "../../ffi/errors.ts";
 
+/** Who asks. */
+export interface RpcClient {
+  /** Aborts when the other side is gone. */
+  readonly gone: AbortSignal;
+  /**
+   * Sends a notification.
+   *
+   * @param method What it is about
+   * @param params What there is to say
+   * @returns Resolves when it has been taken: a slow reader is waited for
+   */
+  notify(method: string, params: unknown): Promise<void>;
+}
+
 /** A method takes its parameters and gives a result that JSON can hold. */
-export type Methods = Readonly<
-  Record<string, (params: Record<string, unknown>) => Promise<unknown> | unknown>
->;
+export type Method = (
+  params: Readonly<Record<string, unknown>>,
+  client: RpcClient,
+) => Promise<unknown> | unknown;
+
+/** Methods by name. */
+export type Methods = Readonly<Record<string, Method>>;
+
+/** Finds a method by its name; undefined if there is none. */
+export type FindMethod = (name: string) => Promise<Method | undefined> | Method | undefined;
 
 /** Codes of JSON-RPC 2.0 §5.1, and ours. */
 const Code = { PARSE: -32700, METHOD: -32601, FAILED: -32000 } as const;
@@ -30,15 +52,20 @@ interface RpcError {
  * Answers a connection's requests until its other side is gone.
  *
  * @param connection The connection; closed at the end
- * @param methods What it may call
+ * @param find What it may call
  */
-export async function serve(connection: Deno.Conn, methods: Methods): Promise<void> {
+export async function serve(connection: Deno.Conn, find: FindMethod): Promise<void> {
   const encoder = new TextEncoder();
   let sending: Promise<unknown> = Promise.resolve();
   const send = (message: object) => {
     const bytes = encoder.encode(JSON.stringify({ jsonrpc: "2.0", ...message }) + "\n");
     sending = sending.then(() => writeAll(connection, bytes)).catch(() => {});
     return sending;
+  };
+  const gone = new AbortController();
+  const client: RpcClient = {
+    gone: gone.signal,
+    notify: async (method, params) => void await send({ method, params }),
   };
   const answer = async (line: string): Promise<unknown> => {
     let request: { id?: unknown; method?: unknown; params?: unknown };
@@ -48,15 +75,13 @@ export async function serve(connection: Deno.Conn, methods: Methods): Promise<vo
       return await send({ id: null, error: { code: Code.PARSE, message: "It is not JSON" } });
     }
     const { id = null, method, params } = request ?? {};
-    const handler = typeof method === "string" && Object.hasOwn(methods, method)
-      ? methods[method]
-      : undefined;
+    const handler = typeof method === "string" ? await find(method) : undefined;
     if (handler === undefined) {
       const message = `There is no method ${JSON.stringify(method)}`;
       return await send({ id, error: { code: Code.METHOD, message } });
     }
     try {
-      const result = await handler((params ?? {}) as Record<string, unknown>);
+      const result = await handler((params ?? {}) as Record<string, unknown>, client);
       return await send({ id, result: result ?? null });
     } catch (error) {
       return await send({ id, error: toRpcError(error) });
@@ -68,11 +93,13 @@ export async function serve(connection: Deno.Conn, methods: Methods): Promise<vo
       const work = answer(line).then(() => {}).finally(() => answers.delete(work));
       answers.add(work);
     }
+    gone.abort();
     await Promise.all(answers);
     await sending;
   } catch {
     // The other side went away in the middle; there is nobody left to tell.
   } finally {
+    gone.abort();
     connection.close();
   }
 }
@@ -81,6 +108,55 @@ function toRpcError(error: unknown): RpcError {
   const { message } = error as Error;
   const hint = error instanceof HvshError ? error.hint : undefined;
   return { code: Code.FAILED, message, ...(hint === undefined ? {} : { data: { hint } }) };
+}
+
+/** A notification, as the other side of {@linkcode RpcClient.notify} gets it. */
+export interface Notification {
+  readonly method: string;
+  readonly params: unknown;
+}
+
+/**
+ * Calls a method that goes on for long.
+ *
+ * @param path The socket
+ * @param method The method
+ * @param params Its parameters
+ * @param signal Aborts it: the connection is closed
+ * @returns What it says meanwhile; its result is the generator's
+ * @throws {VmError} If the method failed or its process ended before it answered
+ */
+export async function* follow(
+  path: string,
+  method: string,
+  params: Readonly<Record<string, unknown>> = {},
+  signal?: AbortSignal,
+): AsyncGenerator<Notification, unknown> {
+  const connection = await Deno.connect({ transport: "unix", path });
+  const close = () => {
+    try {
+      connection.close();
+    } catch {
+      // It was closed before.
+    }
+  };
+  signal?.addEventListener("abort", close);
+  try {
+    const request = JSON.stringify({ jsonrpc: "2.0", id: 1, method, params }) + "\n";
+    await writeAll(connection, new TextEncoder().encode(request));
+    for await (const line of lines(connection)) {
+      const message = JSON.parse(line) as Notification & { id?: number } & Answer;
+      if (message.id === 1) return resultOf(message);
+      yield message;
+    }
+  } catch (error) {
+    if (!signal?.aborted) throw error;
+  } finally {
+    signal?.removeEventListener("abort", close);
+    close();
+  }
+  if (signal?.aborted) return undefined;
+  throw new VmError(`The VM's process ended before it answered "${method}"`);
 }
 
 /**
@@ -95,17 +171,23 @@ function toRpcError(error: unknown): RpcError {
 export async function call(
   path: string,
   method: string,
-  params: Record<string, unknown> = {},
+  params: Readonly<Record<string, unknown>> = {},
 ): Promise<unknown> {
-  using connection = await Deno.connect({ transport: "unix", path });
-  const request = JSON.stringify({ jsonrpc: "2.0", id: 1, method, params }) + "\n";
-  await writeAll(connection, new TextEncoder().encode(request));
-  for await (const line of lines(connection)) {
-    const { result, error } = JSON.parse(line) as { result?: unknown; error?: RpcError };
-    if (error === undefined) return result;
-    throw new VmError(error.message, error.data === undefined ? {} : { hint: error.data.hint });
+  const calling = follow(path, method, params);
+  for (;;) {
+    const { done, value } = await calling.next();
+    if (done) return value;
   }
-  throw new VmError(`The VM's process ended before it answered "${method}"`);
+}
+
+interface Answer {
+  readonly result?: unknown;
+  readonly error?: RpcError;
+}
+
+function resultOf({ result, error }: Answer): unknown {
+  if (error === undefined) return result;
+  throw new VmError(error.message, error.data === undefined ? {} : { hint: error.data.hint });
 }
 
 async function writeAll(connection: Deno.Conn, bytes: Uint8Array): Promise<void> {

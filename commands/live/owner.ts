@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { parseDevice } from "../../vmm/document.ts";
 import type { VmEnd } from "../../vmm/end.ts";
 import type { Machine } from "../../vmm/machine.ts";
 import { serve } from "./json_rpc.ts";
+import { methodFinder, type OwnedVm } from "./methods.ts";
 import { type Claim, RunDirectory } from "./run_directory.ts";
 
 /** How a VM is shown to others; `live` is its name. */
@@ -105,35 +105,21 @@ export class Owner implements Disposable {
   }
 
   async #accept(): Promise<void> {
-    const machine = this.#machine;
-    const methods = {
-      status: () => this.handle,
-      wait: async () => {
+    const vm: OwnedVm = {
+      machine: this.#machine,
+      name: this.#name,
+      directory: this.directory,
+      handle: () => this.handle,
+      record: (end) => this.#record(end),
+      exit: async () => {
         this.#waitedFor = true;
-        return this.#record(await machine.ended);
+        return this.#record(await this.#machine.ended);
       },
-      kill: async () => this.#record(await machine.stop()),
-      pause: async () => {
-        await machine.pause();
-        return this.handle;
-      },
-      resume: () => {
-        machine.resume();
-        return this.handle;
-      },
-      devices: () => machine.devices,
-      stats: () => machine.stats(),
-      attach: ({ entry }: Record<string, unknown>) => machine.attach(parseDevice(entry, "attach")),
-      detach: async ({ device, seconds }: Record<string, unknown>) => {
-        const signal = AbortSignal.timeout(Number(seconds) * 1000);
-        await machine.detach(String(device), signal);
-      },
-      act: ({ device, action, value }: Record<string, unknown>) =>
-        machine.act(String(device), String(action), value === undefined ? value : String(value)),
     };
+    const find = methodFinder(vm);
     while (!this.#closed) {
       try {
-        serve(await this.#listener.accept(), methods);
+        serve(await this.#listener.accept(), find);
       } catch {
         if (this.#closed) return;
         // Out of descriptors: the VM goes on, and clients that leave give some back.

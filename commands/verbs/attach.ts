@@ -34,9 +34,9 @@ export const verb: Verb = {
   examples: [{ line: "hvsh attach web disk data.img --readonly", needs: "kvm" }],
   async run(words, context) {
     const { control } = findVm(words.name as string);
-    const known = await call(control, "devices") as DeviceEntry[];
+    const known = await call(control, "device.list") as DeviceEntry[];
     const entry = await buildEntry(words.device as readonly string[], known, context);
-    const device = await call(control, "attach", { entry });
+    const device = await call(control, "device.attach", { entry });
     await context.emit({ live: words.name, device });
     return 0;
   },

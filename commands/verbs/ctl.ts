@@ -30,7 +30,7 @@ export const verb: Verb = {
   async run({ name, device, word, value }) {
     const { control } = findVm(name as string);
     const params = { device, action: word, ...(value === undefined ? {} : { value }) };
-    if (await call(control, "act", params) === true) return 0;
+    if (await call(control, "device.act", params) === true) return 0;
     throw new VmError(`${name} has no device ${device} that takes "${word}"`, {
       hint: `hvsh stat ${name}`,
     });

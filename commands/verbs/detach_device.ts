@@ -33,7 +33,7 @@ export const verb: Verb = {
   examples: [{ line: "hvsh detach-device web disk1", needs: "kvm" }],
   async run({ name, device, timeout = SECONDS }, context) {
     const { control } = findVm(name as string);
-    await call(control, "detach", { device, seconds: timeout });
+    await call(control, "device.detach", { device, seconds: timeout });
     await context.emit({ live: name, device });
     return 0;
   },

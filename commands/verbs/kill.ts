@@ -21,7 +21,7 @@ export const verb: Verb = {
   examples: [{ line: "hvsh list | hvsh kill", needs: "kvm" }],
   async run(words, context) {
     for await (const vm of namedVms(words, context)) {
-      await call(vm.control, "kill");
+      await call(vm.control, "control.kill");
     }
     return 0;
   },

@@ -22,7 +22,10 @@ export const verb: Verb = {
   examples: [{ line: "hvsh stat web | jq -c 'select(.device==\"disk0\")'", needs: "kvm" }],
   async run(words, context) {
     for await (const vm of namedVms(words, context)) {
-      const stats = await call(vm.control, "stats") as Record<string, Record<string, number>>;
+      const stats = await call(vm.control, "device.stats") as Record<
+        string,
+        Record<string, number>
+      >;
       for (const [device, counters] of Object.entries(stats)) {
         await context.emit({ live: vm.name, device, ...counters });
       }

@@ -37,7 +37,7 @@ export const verb: Verb = {
 async function exitOf(vm: RunDirectory): Promise<ExitRecord> {
   if (vm.live) {
     try {
-      return await call(vm.control, "wait") as ExitRecord;
+      return await call(vm.control, "control.wait") as ExitRecord;
     } catch (error) {
       // It may have ended between the look and the call; then its last word is in its folder.
       const record = takeExit(vm);

@@ -43,6 +43,7 @@ enum {
 	REQUESTS = 0x500000, /* 32 bytes each */
 	BUFFERS = 0x1000000,
 	BUFFERS_END = 0x3c00000,
+	BUFFER = 0x4000, /* of each descriptor of a queue that is no disk's */
 	FREE_ADDRESSES = 0xe0000000, /* for BARs that nobody has placed */
 };
 
@@ -69,13 +70,12 @@ struct desc {
 };
 
 struct avail {
-	u16 flags, idx, ring[MOST_SIZE], used_event;
+	u16 flags, idx, ring[MOST_SIZE + 1]; /* behind the last one: used_event */
 };
 
 struct used {
 	u16 flags, idx;
-	struct { u32 id, len; } ring[MOST_SIZE];
-	u16 avail_event;
+	struct { u32 id, len; } ring[MOST_SIZE + 1]; /* behind the last one: avail_event */
 };
 
 struct queue {
@@ -112,6 +112,14 @@ static inline u64 now(void)
 	u32 low, high;
 	asm volatile("lfence; rdtsc" : "=a"(low), "=d"(high) : : "memory");
 	return (u64)high << 32 | low;
+}
+
+static inline u64 any(void)
+{
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	seed ^= seed << 17;
+	return seed >> 20;
 }
 
 static void say(const char *text)
@@ -272,9 +280,7 @@ static inline void show(struct queue *q)
 {
 	if (q->added == q->told) return;
 	if (event_idx) {
-		/* Far ahead: never an interrupt. Where these fields are depends on the size. */
-		volatile u16 *used_event = &q->avail->ring[q->size];
-		*used_event = q->seen - 1;
+		q->avail->ring[q->size] = q->seen - 1; /* passed already: no interrupt */
 	}
 	ordered();
 	q->avail->idx = q->added;
@@ -282,7 +288,7 @@ static inline void show(struct queue *q)
 	u16 before = q->told;
 	q->told = q->added;
 	if (event_idx) {
-		u16 event = *(volatile u16 *)&q->used->ring[q->size];
+		u16 event = q->used->ring[q->size].id;
 		if ((u16)(q->added - event - 1) >= (u16)(q->added - before)) return;
 	} else if (q->used->flags & NO_NOTIFY) {
 		return;
@@ -297,19 +303,28 @@ static inline u32 take(struct queue *q)
 	return q->used->ring[q->seen++ & (q->size - 1)].id;
 }
 
+/* Begins a block request; its buffers stay the slot's. */
+static inline void begin(struct queue *q, u32 slot, u64 sector)
+{
+	struct request *request = (struct request *)REQUESTS + slot;
+	request->sector = sector;
+	request->status = 0xff;
+	add(q, 3 * slot);
+}
+
 static void disk(const char *words)
 {
 	u64 write = number(&words), random = number(&words), bytes = number(&words);
-	u64 depth = number(&words), ticks = number(&words), places = sectors * SECTOR / bytes;
-	struct request *requests = (void *)REQUESTS;
+	u64 depth = number(&words), ticks = number(&words);
 	struct queue *q = &queues[0];
 	static u64 next;
-	if (places == 0 || depth * 3 > q->size || BUFFERS + depth * bytes > BUFFERS_END)
+	if (3 * depth > q->size || BUFFERS + depth * bytes > BUFFERS_END || bytes > sectors * SECTOR)
 		return say("!too much\n");
-	u64 count = 0, flying = 0, begin = now(), end = begin + ticks, time = begin;
+	u64 places = sectors * SECTOR / bytes, step = bytes / SECTOR;
 	for (u32 slot = 0; slot < depth; slot++) {
+		struct request *request = (struct request *)REQUESTS + slot;
 		volatile struct desc *desc = &q->desc[3 * slot];
-		desc[0].addr = (u64)&requests[slot];
+		desc[0].addr = (u64)request;
 		desc[0].len = 16;
 		desc[0].flags = DESC_NEXT;
 		desc[0].next = 3 * slot + 1;
@@ -317,30 +332,129 @@ static void disk(const char *words)
 		desc[1].len = bytes;
 		desc[1].flags = DESC_NEXT | (write ? 0 : DESC_WRITE);
 		desc[1].next = 3 * slot + 2;
-		desc[2].addr = (u64)&requests[slot].status;
+		desc[2].addr = (u64)&request->status;
 		desc[2].len = 1;
 		desc[2].flags = DESC_WRITE;
-		requests[slot].type = write ? BLOCK_OUT : BLOCK_IN;
+		request->type = write ? BLOCK_OUT : BLOCK_IN;
+		request->reserved = 0;
 	}
-	u32 slot = 0;
-	while (flying > 0 || time < end) {
-		while (time < end && flying < depth) {
-			if (slot >= depth) slot = take(q);
-			if (random) {
-				seed ^= seed << 13;
-				seed ^= seed >> 7;
-				seed ^= seed << 17;
-				next = seed;
-			}
-			requests[slot].sector = next++ % places * (bytes / SECTOR);
-			requests[slot].status = 0xff;
-			add(q, 3 * slot++);
-			flying++;
-		}
-		(void)0;
+	u64 count = 0, first = now(), end = first + ticks, time = first;
+	for (u32 slot = 0; slot < depth; slot++) begin(q, slot, (random ? any() : next++) % places * step);
+	for (u64 flying = depth; flying > 0;) {
 		show(q);
 		while (!done(q)) asm volatile("pause");
-		break;
+		time = now();
+		do {
+			u32 slot = take(q) / 3;
+			if (((volatile struct request *)REQUESTS)[slot].status != 0)
+				return say("!a request failed\n");
+			count++;
+			if (time < end) begin(q, slot, (random ? any() : next++) % places * step);
+			else flying--;
+		} while (done(q));
 	}
-	(void)count;
+	answer(count, time - first);
+}
+
+static struct queue *queue(const char **words)
+{
+	u64 index = number(words);
+	return &queues[index < MOST_QUEUES ? index : 0];
+}
+
+static void lend(struct queue *q, u32 slot, u32 bytes, u16 flags)
+{
+	volatile struct desc *desc = &q->desc[slot];
+	desc->addr = BUFFERS + ((u64)q->number * MOST_SIZE + slot) * BUFFER;
+	desc->len = bytes;
+	desc->flags = flags;
+	add(q, slot);
+}
+
+/* A buffer with what `frame` said behind its header. */
+static void fill(struct queue *q, u32 slot, u32 header)
+{
+	u8 *buffer = (u8 *)BUFFERS + ((u64)q->number * MOST_SIZE + slot) * BUFFER;
+	for (u32 n = 0; n < header; n++) buffer[n] = 0;
+	for (u32 n = 0; n < frame_bytes; n++) buffer[header + n] = frame[n];
+}
+
+static void send(const char *words)
+{
+	struct queue *q = queue(&words);
+	u64 header = number(&words), bytes = number(&words), depth = number(&words);
+	u64 ticks = number(&words);
+	if (depth > q->size || header + bytes > BUFFER) return say("!too much\n");
+	for (u32 slot = 0; slot < depth; slot++) fill(q, slot, header);
+	u64 count = 0, first = now(), end = first + ticks, time = first;
+	for (u32 slot = 0; slot < depth; slot++) lend(q, slot, header + bytes, 0);
+	for (u64 flying = depth; flying > 0;) {
+		show(q);
+		while (!done(q)) asm volatile("pause");
+		time = now();
+		do {
+			u32 slot = take(q);
+			count++;
+			if (time < end) add(q, slot);
+			else flying--;
+		} while (done(q));
+	}
+	answer(count, time - first);
+}
+
+static void receive(const char *words)
+{
+	struct queue *q = queue(&words);
+	u64 bytes = number(&words), count = number(&words), ticks = number(&words);
+	u64 lent = 0, came = 0, first = now(), end = first + ticks, time = first;
+	if (bytes > BUFFER) return say("!too much\n");
+	while (lent < q->size && lent < count) lend(q, lent++, bytes, DESC_WRITE);
+	while (came < count) {
+		show(q);
+		while (!done(q))
+			if ((time = now()) > end) {
+				say_number(came);
+				return say("!they did not come\n");
+			}
+		do {
+			u32 slot = take(q);
+			came++;
+			if (lent < count) add(q, slot), lent++;
+		} while (done(q));
+	}
+	answer(came, now() - first);
+}
+
+static void serial(const char *words)
+{
+	u64 bytes = number(&words), first = now();
+	for (u64 n = 0; n < bytes; n++) out8(SERIAL, '.');
+	say("\n");
+	answer(bytes, now() - first);
+}
+
+static void set_frame(const char *words)
+{
+	for (frame_bytes = 0; *words == ' ' && frame_bytes < sizeof frame;)
+		frame[frame_bytes++] = number(&words);
+	say("ok\n");
+}
+
+void serve(void)
+{
+	const char *words;
+	say("ready\n");
+	for (;;) {
+		hear();
+		if (behind("now")) answer(0, now());
+		else if ((words = behind("open"))) {
+			u32 type = number(&words);
+			open(type, number(&words));
+		} else if ((words = behind("disk"))) disk(words);
+		else if ((words = behind("send"))) send(words);
+		else if ((words = behind("receive"))) receive(words);
+		else if ((words = behind("serial"))) serial(words);
+		else if ((words = behind("frame"))) set_frame(words);
+		else say("!what?\n");
+	}
 }

@@ -77,6 +77,7 @@ in_ram:
 	or $0x100, %eax /* LME */
 	wrmsr
 	mov %cr0, %eax
+	and $0x9fffffff, %eax /* not CD, NW: the caches are on */
 	or $0x80000000, %eax /* CR0.PG */
 	mov %eax, %cr0
 	ljmp $CODE64, $in_long_mode
@@ -93,6 +94,7 @@ in_long_mode:
 	mov $USER_DATA, %ax
 	mov %ax, %ds
 	mov %ax, %es
+	mov $STACK, %rsp
 	pushq $USER_DATA
 	pushq $STACK
 	pushq $0x3002 /* IOPL 3 */

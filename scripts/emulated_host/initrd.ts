@@ -15,6 +15,7 @@ const LINKS = {
   "usr/sbin": "../bin",
   "bin/sh": "busybox",
   "var/run": "../run",
+  "var/tmp": "../tmp",
 };
 
 const FILES = {

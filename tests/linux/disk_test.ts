@@ -46,17 +46,16 @@ onNativeKvm(
     for (const name of ["raw", "base", "read"]) home.write(name, base);
     const served = await home.line(
       "exec > /dev/null 2>&1; qemu-img create -f qcow2 qcow2 16M && " +
-        'qemu-nbd --fork -k "$PWD/q.sock" -f qcow2 --discard unmap qcow2 && ' +
-        'nbdkit -P nbdkit.pid -U "$PWD/n.sock" memory 16M',
+        'qemu-nbd --fork --pid-file=q.pid -k "$PWD/q.sock" -f qcow2 --discard unmap qcow2 && ' +
+        'nbdkit -P n.pid -U "$PWD/n.sock" memory 16M',
     );
-    cleanUp.defer(() =>
-      Deno.kill(Number(Deno.readTextFileSync(`${home.folder}/nbdkit.pid`)), "SIGTERM")
-    );
+    // qemu-nbd ends with its first client, if it had one.
+    cleanUp.defer(async () => void await home.line("kill $(cat n.pid) $(cat q.pid)"));
     assert.equal(served.status, 0);
 
     const disks = [
       "raw --serial raw --queues 2",
-      "read --serial read --readonly --direct",
+      "read --serial read --readonly",
       "base --serial forgotten --overlay temporary",
       "base --serial kept --overlay kept",
       "unix:q.sock --serial qcow2",

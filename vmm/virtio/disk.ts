@@ -168,16 +168,12 @@ class Disk implements VirtioDevice {
 }
 
 function featuresOf(disk: OpenedDisk): readonly number[] {
-  const { SEG_MAX, RO, BLK_SIZE, FLUSH, TOPOLOGY, CONFIG_WCE, MQ, DISCARD, WRITE_ZEROES } =
-    BlkFeature;
+  const f = BlkFeature;
   return [
-    SEG_MAX,
-    BLK_SIZE,
-    TOPOLOGY,
-    MQ,
-    ...(disk.readOnly ? [RO] : [FLUSH, CONFIG_WCE]),
-    ...(disk.discard ? [DISCARD] : []),
-    ...(disk.writeZeroes ? [WRITE_ZEROES] : []),
+    ...[f.SIZE_MAX, f.SEG_MAX, f.BLK_SIZE, f.TOPOLOGY, f.MQ],
+    ...(disk.readOnly ? [f.RO] : [f.FLUSH, f.CONFIG_WCE]),
+    ...(disk.discard ? [f.DISCARD] : []),
+    ...(disk.writeZeroes ? [f.WRITE_ZEROES] : []),
   ];
 }
 

@@ -14,12 +14,7 @@ import { QueueRegisters } from "./queue_registers.ts";
 import { VirtqueueState } from "./queue_state.ts";
 import { nextStatus, Status } from "./status.ts";
 import { MOST_QUEUES, NO_VECTOR, VirtioState } from "./transport_state.ts";
-import {
-  ProtocolError,
-  type VirtioContext,
-  type VirtioDevice,
-  type VirtioDeviceType,
-} from "./virtio_device.ts";
+import type { VirtioContext, VirtioDevice, VirtioDeviceType } from "./virtio_device.ts";
 
 /** What a transport's bus does for a device. */
 export interface TransportBus {
@@ -124,8 +119,9 @@ export class VirtioTransport implements QueueOwner {
     try {
       work();
     } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error;
-      this.fail(error.message);
+      // By name: a user's module may have another copy of the class.
+      if ((error as Error)?.name !== "ProtocolError") throw error;
+      this.fail((error as Error).message);
     }
     if (this.state.resetting !== 0) this.#finishReset();
   };

@@ -10,7 +10,7 @@ import { type IovecTable, MOST_IOVECS } from "./iovec_table.ts";
 import { type DiskEngine, type KernelIo, openKernelIo } from "./kernel_io.ts";
 
 /** Bytes of one call at most, so that a reset in the middle of I/O need not wait for much. */
-const MOST_PIECE = 2 ** 24;
+const MOST_PIECE = 2 ** 22;
 const ZERO_BYTES = 2 ** 16;
 /** How often a call may say "again". */
 const MOST_RETRIES = 100;

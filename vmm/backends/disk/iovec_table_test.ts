@@ -34,7 +34,10 @@ const bytesOf = (list: readonly Vector[]) =>
   list.flatMap(({ address, length }) => Array.from({ length }, (_, i) => address + i));
 
 const row = fc.array(
-  fc.record({ address: fc.nat({ max: 2 ** 40 }), length: fc.integer({ min: 1, max: 40 }) }),
+  fc.record(
+    { address: fc.nat({ max: 2 ** 40 }), length: fc.integer({ min: 1, max: 40 }) },
+    { noNullPrototype: true },
+  ),
   { minLength: 1, maxLength: 12 },
 );
 

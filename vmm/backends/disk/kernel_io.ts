@@ -76,6 +76,8 @@ class RingCalls implements KernelIo {
     this.#loop = loop;
     this.#completed = (tag, result) => client.completed(tag, result);
     loop.watch(ring.completionFd, EpollEvent.IN + EpollEvent.EDGE, () => {
+      // Told also of what was reaped right after it was submitted.
+      if (ring.inFlight + ring.queued === 0) return;
       if (ring.reap(this.#completed) > 0) client.settled();
     });
   }

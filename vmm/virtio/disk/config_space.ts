@@ -11,6 +11,7 @@ import {
   MOST_ZEROES_SECTORS,
   SECTOR,
   SEG_MAX,
+  SIZE_MAX,
 } from "./protocol.ts";
 
 /** `struct virtio_blk_config`. */
@@ -48,6 +49,7 @@ export const VirtioBlkConfig = struct("virtio_blk_config", {
  */
 export function configSpace(disk: OpenedDisk, queues: number): Struct<typeof VirtioBlkConfig> {
   const config = new VirtioBlkConfig();
+  config.size_max = SIZE_MAX;
   config.seg_max = SEG_MAX;
   config.blk_size = disk.blockSize;
   config.physical_block_exp = Math.log2(disk.physicalSize / disk.blockSize);

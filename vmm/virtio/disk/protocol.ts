@@ -6,6 +6,7 @@
 
 /** Feature bits (§5.2.3). */
 export const BlkFeature = {
+  SIZE_MAX: 1,
   SEG_MAX: 2,
   RO: 5,
   BLK_SIZE: 6,
@@ -42,12 +43,16 @@ export const SEGMENT_BYTES = 16;
 export const SEGMENT_UNMAP = 1;
 
 /** Segments of one discard or write zeroes request. */
-export const MOST_SEGMENTS = 64;
-/** Sectors of one segment: 2 GiB and, since it may come down to writing, 64 MiB. */
+export const MOST_SEGMENTS = 8;
+/** Sectors of such a segment: 2 GiB and, since it may come down to writing, 8 MiB. */
 export const MOST_DISCARD_SECTORS = 2 ** 22;
-export const MOST_ZEROES_SECTORS = 2 ** 17;
+export const MOST_ZEROES_SECTORS = 2 ** 14;
 
 /** Descriptors of a queue. */
 export const QUEUE_SIZE = 256;
 /** Data descriptors of one request: the queue's less header and status. */
 export const SEG_MAX = QUEUE_SIZE - 2;
+/** Bytes of one of them: with this a request is bounded, and so is a turn of the I/O thread. */
+export const SIZE_MAX = 2 ** 18;
+/** Bytes of one request's data. */
+export const MOST_BYTES = SEG_MAX * SIZE_MAX;

@@ -23,6 +23,7 @@ import {
   BlkType,
   HEADER_BYTES,
   ID_BYTES,
+  MOST_BYTES,
   MOST_DISCARD_SECTORS,
   MOST_SEGMENTS,
   MOST_ZEROES_SECTORS,
@@ -39,8 +40,9 @@ export interface DiskTraits {
   readonly limit: RateLimitConfig | undefined;
 }
 
-/** Requests before other devices have their turn. */
+/** Requests, and bytes of them, before other devices have their turn. */
 const TURN_REQUESTS = 256;
+const TURN_BYTES = 2 ** 24;
 /** How often whoever watches the VM hears of failing requests at most, in milliseconds. */
 const REPORT_MILLISECONDS = 1000;
 
@@ -71,6 +73,8 @@ export class DiskRequests implements DiskClient {
   readonly #hungry: Uint8Array;
   /** Whether a queue waits for a tag. */
   #starved = false;
+  /** Bytes that are left of this turn. */
+  #bytes = 0;
   #reportAt = -Infinity;
   #unreported = 0;
 
@@ -150,6 +154,7 @@ export class DiskRequests implements DiskClient {
 
   #take(queue: Virtqueue): void {
     let budget = TURN_REQUESTS;
+    this.#bytes = TURN_BYTES;
     do {
       queue.disableNotifications();
       for (;;) {
@@ -162,7 +167,7 @@ export class DiskRequests implements DiskClient {
           this.#hungry[queue.index] = 1;
           return;
         }
-        if (budget === 0) {
+        if (budget === 0 || this.#bytes <= 0) {
           this.#loop.later(() => this.serve(queue.index));
           return;
         }
@@ -248,7 +253,7 @@ export class DiskRequests implements DiskClient {
     const sector = chain.readU64(8);
     this.#limit?.charge(length);
     if (
-      length === 0 || length % SECTOR !== 0 ||
+      length === 0 || length % SECTOR !== 0 || length > MOST_BYTES ||
       sector + length / SECTOR > this.#state.capacity || (!reads && this.#traits.readOnly)
     ) {
       return this.#refuse(tag, BlkStatus.IOERR);
@@ -261,6 +266,7 @@ export class DiskRequests implements DiskClient {
     if (count === MOST_IOVECS && !this.#iovecs.holds(tag, count, length)) {
       return this.#refuse(tag, BlkStatus.IOERR);
     }
+    this.#bytes -= length;
     this.#iovecs.counts[tag] = count;
     this.#iovecs.lengths[tag] = length;
     this.#length[tag] = length;
@@ -308,6 +314,7 @@ export class DiskRequests implements DiskClient {
     } else if (discard) {
       this.#backend.discard(tag, sector * SECTOR, sectors * SECTOR);
     } else {
+      this.#bytes -= sectors * SECTOR;
       this.#backend.writeZeroes(tag, sector * SECTOR, sectors * SECTOR, flags !== 0);
     }
     return true;
