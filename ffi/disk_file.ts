@@ -23,6 +23,7 @@ export const Fallocate = { KEEP_SIZE: 1, PUNCH_HOLE: 2, ZERO_RANGE: 16 } as cons
 
 /** `STATX_BASIC_STATS | STATX_DIOALIGN`; kernels before 6.1 leave the second's fields 0. */
 const STATX_MASK = 0x7ff | 0x2000;
+
 /** `_IOR(0x12, 114, size_t)` and `_IO(0x12, 104)` of linux/fs.h. */
 const BLKGETSIZE64 = 0x8008_1272;
 const BLKSSZGET = 0x1268;
@@ -40,7 +41,7 @@ export interface DiskFileStatus {
   readonly kind: "file" | "block" | "other";
   /** Bytes. */
   readonly size: number;
-  /** When its contents changed last, in nanoseconds since 1970. */
+  /** When its contents changed last, in nanoseconds since 1970, 64 bits. */
   readonly modified: bigint;
   /** Bytes of a logical block; 512 for plain files. */
   readonly blockSize: number;
@@ -72,7 +73,7 @@ export function diskFileStatus(fd: number, path: string): DiskFileStatus {
   return {
     kind,
     size: block ? ioctlWord(fd, BLKGETSIZE64, path) : Number(status.stx_size),
-    modified: tv_sec * 1_000_000_000n + BigInt(tv_nsec),
+    modified: BigInt.asUintN(64, tv_sec * 1_000_000_000n + BigInt(tv_nsec)),
     blockSize: block ? ioctlWord(fd, BLKSSZGET, path) : 512,
     preferredSize: status.stx_blksize,
     directAlignment: {

@@ -88,6 +88,14 @@ export const u32: Field<number> = scalar(
   (v, o) => v.getUint32(o, true),
   (v, o, x) => v.setUint32(o, x, true),
 );
+/** `__s16`, little-endian */
+export const i16: Field<number> = scalar(
+  2,
+  0x7fff,
+  -0x8000,
+  (v, o) => v.getInt16(o, true),
+  (v, o, x) => v.setInt16(o, x, true),
+);
 /** `__s32`, little-endian */
 export const i32: Field<number> = scalar(
   4,

@@ -7,7 +7,7 @@
  * exit status is 1.
  */
 import { install, installCommand, isRoot, SetupError } from "./setup/apt.ts";
-import { findProgram } from "./setup/find_program.ts";
+import { findProgram, isInstalled } from "./setup/find_program.ts";
 import { guestsDirectory } from "./setup/guests.ts";
 import { makeFirstFileSystems } from "./setup/first_file_systems.ts";
 import { guestsAreReady, provideGuests } from "./setup/provide_guests.ts";
@@ -42,19 +42,9 @@ const NEEDS: readonly Need[] = [
 
 const say = (line: string): void => console.error(`setup: ${line}`);
 
-function isThere({ name }: Need): boolean {
-  if (!name.includes(".so.")) return findProgram(name) !== undefined;
-  try {
-    Deno.dlopen(name, {}).close();
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 /** Installs what is missing where this process may, and gives what stays missing. */
 async function provideNeeds(): Promise<string[]> {
-  const lacking = NEEDS.filter((need) => !isThere(need));
+  const lacking = NEEDS.filter((need) => !isInstalled(need.name));
   if (lacking.length === 0) return [];
   if (findProgram("apt-get") === undefined) {
     return lacking.map((need) => `${notFound(need)}; install it with the system's package manager`);
@@ -78,7 +68,7 @@ async function provideNeeds(): Promise<string[]> {
     }
   }
   if (failures.length > 0) failures.push(`run by hand: ${byHand}`);
-  return [...failures, ...lacking.filter((need) => !isThere(need)).map(notFound)];
+  return [...failures, ...lacking.filter((need) => !isInstalled(need.name)).map(notFound)];
 }
 
 const notFound = ({ name, optional }: Need): string =>

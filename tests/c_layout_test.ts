@@ -7,6 +7,7 @@ import { Errno } from "../ffi/errno.ts";
 import { Exit } from "../ffi/kvm/exit.ts";
 import * as fileStructs from "../ffi/file_structs.ts";
 import { Capability, Ioctl } from "../ffi/kvm/ioctl.ts";
+import { kvm_stats_desc, kvm_stats_header } from "../ffi/kvm/stats.ts";
 import * as kvmStructs from "../ffi/kvm/structs.ts";
 import type { StructType } from "../ffi/struct.ts";
 import { findProgram } from "../scripts/setup/find_program.ts";
@@ -21,6 +22,8 @@ type AnyStruct = StructType<any>;
 const { RunOffset, ...kvmTypes } = kvmStructs;
 const STRUCTS: readonly AnyStruct[] = [
   ...Object.values(kvmTypes) as AnyStruct[],
+  kvm_stats_header,
+  kvm_stats_desc,
   BootParams,
   BootE820Entry,
   SetupHeader,
@@ -59,7 +62,7 @@ const isPadding = (name: string) => /^_?(pad|reserved)/.test(name);
 /** What the header calls a field of ours: we have the structs inside of kvm_vcpu_events flat. */
 function member(type: AnyStruct, field: string): string {
   // `offset` is a member of every struct of ours.
-  if (type.structName.startsWith("fuse_") && field === "position") return "offset";
+  if (field === "position") return "offset";
   if (type.structName !== "kvm_vcpu_events") return field;
   return field.replace(
     /^(exception|interrupt|nmi|smi|triple_fault)_(?!has_payload|payload)/,

@@ -7,7 +7,7 @@
  * @module
  */
 import "./c_library.ts";
-import { findProgram } from "../scripts/setup/find_program.ts";
+import { isInstalled } from "../scripts/setup/find_program.ts";
 import { probeKvm } from "./kvm_probe.ts";
 
 /** What this host's KVM can do. */
@@ -31,7 +31,7 @@ export function onKvm(name: string, fn: () => void | Promise<void>): void {
  *
  * @param name The behaviour it states
  * @param fn The test
- * @param programs What it runs besides hvsh
+ * @param programs What it runs or loads besides hvsh: programs and libraries
  */
 export function onNativeKvm(
   name: string,
@@ -39,7 +39,7 @@ export function onNativeKvm(
   programs: readonly string[] = [],
 ): void {
   const emulates = kvm.native ? undefined : "this KVM emulates the guest's kernel code";
-  const lacking = programs.find((program) => findProgram(program) === undefined);
+  const lacking = programs.find((program) => !isInstalled(program));
   if (kvm.missing === undefined && emulates === undefined && lacking !== undefined) {
     register(name, fn, `there is no ${lacking}; deno task setup says more`, required);
   } else {

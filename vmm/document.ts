@@ -111,6 +111,8 @@ export const VmDocumentSchema = v.looseObject({
   pci: v.optional(v.boolean()),
   /** Threads that the devices' I/O is spread over. Default 1. */
   ioThreads: v.optional(count(MAX_IO_THREADS)),
+  /** Write ACPI tables; without them Linux hears of virtio-mmio devices by its command line. Default true. */
+  acpi: v.optional(v.boolean()),
   /** Write an Intel MP table too. Default false. */
   mptable: v.optional(v.boolean()),
 });

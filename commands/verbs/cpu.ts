@@ -46,10 +46,11 @@ export const verb: Verb = {
       metavar: "yes|no",
       help: "Interrupt controllers and timer (yes, but for flat images on one CPU)",
     },
+    "no-acpi": { help: "Write no ACPI tables" },
     mptable: { help: "Describe the CPUs by an Intel MP table too" },
   },
   arguments: [{ name: "COUNT", value: "number", optional: true, help: "How many CPUs" }],
-  inline: { flags: ["template", "mask", "irqchip", "mptable"] },
+  inline: { flags: ["template", "mask", "irqchip", "no-acpi", "mptable"] },
   reads: "document",
   writes: "document",
   examples: [
@@ -72,6 +73,7 @@ export const verb: Verb = {
       ...(words.count === undefined ? {} : { cpus: cpuCount(words.count as number) }),
       ...(Object.keys(options).length === 0 ? {} : { cpu: options }),
       ...(words.irqchip === undefined ? {} : { irqchip: words.irqchip === "yes" }),
+      ...(words["no-acpi"] === true ? { acpi: false } : {}),
       ...(words.mptable === true ? { mptable: true } : {}),
     };
   },

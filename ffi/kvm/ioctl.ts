@@ -31,6 +31,7 @@ export const Ioctl = {
   IOEVENTFD: iow(0x79, 64),
   SIGNAL_MSI: iow(0xa5, 32),
   ENABLE_CAP: iow(0xa3, 104),
+  GET_STATS_FD: io(0xce), // of a vCPU too
   // of a vCPU
   RUN: io(0x80),
   GET_REGS: ior(0x81, 144),

@@ -1,4 +1,4 @@
-/** Looks a program up on PATH. */
+/** Tells what is installed. */
 
 /**
  * Finds a program the way a shell does, and in the folders of the administrator's programs too:
@@ -20,4 +20,20 @@ export function findProgram(program: string): string | undefined {
     }
   }
   return undefined;
+}
+
+/**
+ * Tells whether a program or a library is there.
+ *
+ * @param name a program's name, or that by which a library is loaded: `libslirp.so.0`
+ * @returns true if it can be run or loaded
+ */
+export function isInstalled(name: string): boolean {
+  if (!name.includes(".so.")) return findProgram(name) !== undefined;
+  try {
+    Deno.dlopen(name, {}).close();
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -54,12 +54,12 @@ onNativeKvm(
     assert.equal(served.status, 0);
 
     const disks = [
-      "raw --serial raw --queues 2",
-      "read --serial read --readonly",
-      "base --serial forgotten --overlay temporary",
-      "base --serial kept --overlay kept",
-      "unix:q.sock --serial qcow2",
-      "unix:n.sock --serial memory",
+      "raw --name raw --queues 2",
+      "read --name read --readonly",
+      "base --name forgotten --overlay temporary",
+      "base --name kept --overlay kept",
+      "unix:q.sock --name qcow2",
+      "unix:n.sock --name memory",
     ];
     await using guest = LinuxGuest.start(home, [
       ...["-n", "web", "--cpus", "2"],

@@ -14,16 +14,32 @@ import { detectImage, type Image } from "./image.ts";
  */
 const DEFAULTS = "console=ttyS0 reboot=k panic=-1";
 
+/** A virtio-mmio device that no ACPI table tells of. */
+export interface ToldDevice {
+  /** Guest-physical address. */
+  readonly base: number;
+  /** Its interrupt. */
+  readonly irq: number;
+}
+
 /**
  * The whole command line of a kernel.
  *
  * @param image The kernel; memtest86+ and iPXE come as one too, and know other words
  * @param cmdline What the user says; it comes later on the line, where it counts against ours
+ * @param told Devices that Linux is told of here (Linux, virtio_mmio.c, "virtio_mmio.device")
  * @returns The line
  * @throws {ImageError} If the image is damaged
  */
-export function kernelCmdline(image: Image, cmdline: string | undefined): string {
-  const own = bootsLinux(image) ? [DEFAULTS] : [];
+export function kernelCmdline(
+  image: Image,
+  cmdline: string | undefined,
+  told: readonly ToldDevice[] = [],
+): string {
+  const devices = told.map(({ base, irq }) =>
+    `virtio_mmio.device=4K@0x${base.toString(16)}:${irq}`
+  );
+  const own = bootsLinux(image) ? [DEFAULTS, ...devices] : [];
   return [...own, ...(cmdline === undefined ? [] : [cmdline])].join(" ");
 }
 

@@ -18,6 +18,15 @@ Deno.test("Linux gets a console and a panic that ends the VM, and the user has t
   );
 });
 
+Deno.test("Linux is told of virtio-mmio devices where no table does", () => {
+  const packed = image(sampleBzImage(code, { payload_offset: 0, payload_length: 16 }));
+  const told = [{ base: 0xe800_0000, irq: 5 }, { base: 0xe800_1000, irq: 6 }];
+  assert.equal(
+    kernelCmdline(packed, "quiet", told),
+    `${DEFAULTS} virtio_mmio.device=4K@0xe8000000:5 virtio_mmio.device=4K@0xe8001000:6 quiet`,
+  );
+});
+
 Deno.test("others that come as a kernel get the user's words alone", () => {
   assert.equal(kernelCmdline(image(sampleBzImage(code)), undefined), "");
   assert.equal(

@@ -9,11 +9,14 @@ import type { BootDocument } from "../document.ts";
 import type { MachineMemory } from "../memory.ts";
 import { loadFlat } from "./flat.ts";
 import { readImage, readImages, readInitrd } from "./read_image.ts";
+import type { ToldDevice } from "./linux_cmdline.ts";
 
 /** What loaders are told beside the document. */
 export interface LoadFacts {
   /** Guest-physical address of the ACPI RSDP, if there is one. */
   readonly acpiRsdp?: number;
+  /** Devices that Linux is told of on its command line. */
+  readonly told?: readonly ToldDevice[];
 }
 
 /** The keys of `boot` of which one alone can start. */
@@ -75,14 +78,14 @@ export async function loadBoot(
 async function loadKernel(
   memory: MachineMemory,
   { kernel, initrd, cmdline }: BootDocument,
-  { acpiRsdp }: LoadFacts,
+  { acpiRsdp, told }: LoadFacts,
 ): Promise<StartState> {
   const { path, unpack, entry } = kernel!;
   const [image, disk] = await Promise.all([readImage(path), readInitrd(initrd ?? [])]);
   const { loadLinux } = await import("./linux.ts");
   const { kernelCmdline } = await import("./linux_cmdline.ts");
   return await loadLinux(memory.guest, image, {
-    cmdline: kernelCmdline(image, cmdline),
+    cmdline: kernelCmdline(image, cmdline, told),
     ...(disk === undefined ? {} : { initrd: disk }),
     ...(unpack === undefined ? {} : { unpack }),
     ...(entry === undefined ? {} : { entry }),

@@ -47,7 +47,8 @@ export async function prepareBoot(
     });
   }
   let acpiRsdp: number | undefined;
-  if (kind === "kernel" || kind === "multiboot") {
+  const acpi = document.acpi !== false;
+  if (acpi && (kind === "kernel" || kind === "multiboot")) {
     const { writeAcpiTables } = await import("./acpi.ts");
     acpiRsdp = writeAcpiTables(memory.guest, board);
   }
@@ -55,7 +56,10 @@ export async function prepareBoot(
     const { writeMpTable } = await import("./mp_table.ts");
     writeMpTable(memory.guest, { cpus });
   }
-  const start = await loadBoot(memory, boot, acpiRsdp === undefined ? {} : { acpiRsdp });
+  const start = await loadBoot(memory, boot, {
+    ...(acpiRsdp === undefined ? {} : { acpiRsdp }),
+    ...(acpi ? {} : { told: board.devices.virtioMmio ?? [] }),
+  });
   if (kind !== "firmware") return { start };
   const { firmwareItems } = await import("./firmware_config.ts");
   return { start, fwCfg: { ...firmwareItems({ cpus, memory: memory.guest, acpi: board }) } };

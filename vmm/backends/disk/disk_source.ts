@@ -152,8 +152,14 @@ function openImage(source: DiskSource, path: string, opened: DisposableStack): O
     discard: !readOnly,
     writeZeroes: !readOnly,
     blockSize: status.blockSize,
-    physicalSize: Math.max(status.blockSize, Math.min(status.preferredSize, 65536)),
+    physicalSize: physicalSize(status),
   };
+}
+
+/** Some file systems prefer sizes that no disk has. */
+function physicalSize({ blockSize, preferredSize }: DiskFileStatus): number {
+  const power = (preferredSize & (preferredSize - 1)) === 0 && preferredSize <= 65536;
+  return Math.max(blockSize, power ? preferredSize : 4096);
 }
 
 function openOverlay(
@@ -189,9 +195,31 @@ function openOverlay(
 /** A file without a name, gone with its descriptor. */
 function openTemporary(opened: DisposableStack): number {
   const folder = Deno.env.get("TMPDIR") ?? "/var/tmp";
-  const fd = openFile(folder, OpenFlag.RDWR | DiskOpenFlag.TMPFILE);
+  const fd = openNameless(folder);
   opened.defer(() => closeFile(fd));
   return fd;
+}
+
+function openNameless(folder: string): number {
+  try {
+    return openFile(folder, OpenFlag.RDWR | DiskOpenFlag.TMPFILE);
+  } catch (error) {
+    if (!(error instanceof HostError)) throw error;
+    if (error.errno !== Errno.ENOTSUP && error.errno !== Errno.EISDIR) {
+      throw new HostError("open", error.errno, {
+        path: folder,
+        hint: "TMPDIR names the folder of temporary overlays",
+        cause: error,
+      });
+    }
+  }
+  // Some file systems have no O_TMPFILE.
+  const path = Deno.makeTempFileSync({ dir: folder, prefix: "hvsh-overlay-" });
+  try {
+    return openFile(path, OpenFlag.RDWR);
+  } finally {
+    Deno.removeSync(path);
+  }
 }
 
 function openKept(path: string, base: OverlayBase, opened: DisposableStack): number {

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { Errno, errnoName } from "../../../ffi/errno.ts";
+import { Errno } from "../../../ffi/errno.ts";
 import type { Struct } from "../../../ffi/struct.ts";
 import {
   type DiskBackend,
@@ -31,7 +31,8 @@ import {
   SEGMENT_BYTES,
   SEGMENT_UNMAP,
 } from "./protocol.ts";
-import { type DiskState, WRITEBACK_UNTOUCHED } from "./state.ts";
+import { FailureReport } from "./failure_report.ts";
+import { countRequest, type DiskState, WRITEBACK_UNTOUCHED } from "./state.ts";
 
 /** What the requests need to know of their disk. */
 export interface DiskTraits {
@@ -43,9 +44,6 @@ export interface DiskTraits {
 /** Requests, and bytes of them, before other devices have their turn. */
 const TURN_REQUESTS = 256;
 const TURN_BYTES = 2 ** 24;
-/** How often whoever watches the VM hears of failing requests at most, in milliseconds. */
-const REPORT_MILLISECONDS = 1000;
-
 /** The requests of one disk. */
 export class DiskRequests implements DiskClient {
   readonly #context: VirtioContext;
@@ -75,8 +73,7 @@ export class DiskRequests implements DiskClient {
   #starved = false;
   /** Bytes that are left of this turn. */
   #bytes = 0;
-  #reportAt = -Infinity;
-  #unreported = 0;
+  readonly #report: FailureReport;
 
   /**
    * @param context The device's
@@ -96,6 +93,7 @@ export class DiskRequests implements DiskClient {
     this.#state = state;
     this.#traits = traits;
     this.#loop = loop;
+    this.#report = new FailureReport((event) => context.event(event));
     this.#id = new Uint8Array(ID_BYTES);
     new TextEncoder().encodeInto(traits.serial, this.#id);
     this.#pushed = new Uint8Array(context.queues.length);
@@ -140,7 +138,7 @@ export class DiskRequests implements DiskClient {
         return this.#backend.flush(tag);
       }
     }
-    this.#count(tag, type);
+    countRequest(this.#state, type, this.#length[tag]!);
     this.#finish(tag, BlkStatus.OK);
   }
 
@@ -328,46 +326,11 @@ export class DiskRequests implements DiskClient {
     return writeback === WRITEBACK_UNTOUCHED ? !flush : writeback === 0;
   }
 
-  #count(tag: number, type: number): void {
-    const s = this.#state;
-    switch (type) {
-      case BlkType.IN:
-        s.reads++;
-        s.bytes_read += this.#length[tag]!;
-        break;
-      case BlkType.OUT:
-        s.writes++;
-        s.bytes_written += this.#length[tag]!;
-        break;
-      case BlkType.FLUSH:
-        s.flushes++;
-        break;
-      case BlkType.DISCARD:
-        s.discards++;
-        break;
-      case BlkType.WRITE_ZEROES:
-        s.write_zeroes++;
-        break;
-    }
-  }
-
   /** The host failed. */
   #fail(tag: number, errno: number): void {
     this.#refuse(tag, errno === Errno.ENOTSUP ? BlkStatus.UNSUPP : BlkStatus.IOERR);
-    if (errno === Errno.ECANCELED) return;
-    this.#unreported++;
-    const now = this.#context.monotonic();
-    if (now < this.#reportAt) return;
-    const { code, text } = errnoName(errno);
-    const count = this.#unreported;
-    this.#context.event({
-      kind: "error",
-      message: `${count === 1 ? "a request" : `${count} requests`} failed: ${text} (${code})`,
-      code,
-      count,
-    });
-    this.#unreported = 0;
-    this.#reportAt = now + REPORT_MILLISECONDS;
+    if (errno === Errno.ECANCELED) return; // a reset gave it up
+    this.#report.add(errno, this.#context.monotonic());
   }
 
   #refuse(tag: number, status: number): void {

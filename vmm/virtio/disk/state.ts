@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { addr64, struct, u32, u8 } from "../../../ffi/struct.ts";
+import { addr64, type Struct, struct, u32, u8 } from "../../../ffi/struct.ts";
+import { BlkType } from "./protocol.ts";
 
 /** A disk's registers and counters. */
 export const DiskState = struct("virtio_blk", {
@@ -30,3 +31,32 @@ export const DiskState = struct("virtio_blk", {
 
 /** `writeback` while the driver has not written it. */
 export const WRITEBACK_UNTOUCHED = 2;
+
+/**
+ * Counts a request that succeeded.
+ *
+ * @param state The disk's
+ * @param type What it was
+ * @param length Bytes of data
+ */
+export function countRequest(state: Struct<typeof DiskState>, type: number, length: number): void {
+  switch (type) {
+    case BlkType.IN:
+      state.reads++;
+      state.bytes_read += length;
+      break;
+    case BlkType.OUT:
+      state.writes++;
+      state.bytes_written += length;
+      break;
+    case BlkType.FLUSH:
+      state.flushes++;
+      break;
+    case BlkType.DISCARD:
+      state.discards++;
+      break;
+    case BlkType.WRITE_ZEROES:
+      state.write_zeroes++;
+      break;
+  }
+}
