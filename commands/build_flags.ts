@@ -16,7 +16,7 @@ import { verb as balloon } from "./verbs/balloon.ts";
 import { verb as cmdline } from "./verbs/cmdline.ts";
 import { verb as console } from "./verbs/console.ts";
 import { verb as cpu } from "./verbs/cpu.ts";
-import { verb as create } from "./verbs/create.ts";
+import { ioThreads, verb as create } from "./verbs/create.ts";
 import { verb as device } from "./verbs/device.ts";
 import { verb as disk } from "./verbs/disk.ts";
 import { verb as firmware } from "./verbs/firmware.ts";
@@ -127,6 +127,7 @@ function changed(document: VmDocument, words: Words): VmDocument {
     ...document,
     ...(name === undefined ? {} : { name: created.name }),
     ...(cpus === undefined ? {} : { cpus: created.cpus }),
+    ...ioThreads(words),
     ...(size === undefined ? {} : {
       memory: ram < 0
         ? [{ type: "ram" as const, size }, ...entries]

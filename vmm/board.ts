@@ -100,3 +100,6 @@ export const Acpi = {
   /** Frequency of the PM timer in Hz (ACPI 6.5 §4.8.3.3). */
   PM_TIMER_HZ: 3_579_545,
 } as const;
+
+/** Threads that one machine's devices can have at most: one for each bit that tells them of a change. */
+export const MAX_IO_THREADS = 16;

@@ -6,11 +6,11 @@
  */
 import * as v from "valibot";
 import { DocumentError } from "../ffi/errors.ts";
+import { MAX_IO_THREADS } from "./board.ts";
 import { parseSize } from "./size.ts";
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 const MAX_CPUS = 255;
-const MAX_IO_THREADS = 16;
 
 const address = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const size = v.pipe(

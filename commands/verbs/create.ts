@@ -4,10 +4,27 @@
  * @module
  */
 import { cpuCount, memorySize } from "../amounts.ts";
-import type { Verb } from "../verb.ts";
+import { UsageError } from "../../ffi/errors.ts";
+import { MAX_IO_THREADS } from "../../vmm/board.ts";
+import type { Verb, Words } from "../verb.ts";
 import { vmName } from "../vm_name.ts";
 
 const DEFAULT_MEMORY = 256 * 2 ** 20;
+
+/**
+ * What a document says of its I/O threads.
+ *
+ * @param words The words of `create`
+ * @throws {UsageError} If it is no such count
+ */
+export function ioThreads(words: Words): { ioThreads?: number } {
+  const count = words["io-threads"];
+  if (count === undefined) return {};
+  if (Number.isInteger(count) && count as number >= 1 && count as number <= MAX_IO_THREADS) {
+    return { ioThreads: count as number };
+  }
+  throw new UsageError(`--io-threads: ${count} is not a number from 1 to ${MAX_IO_THREADS}`);
+}
 
 /** The row of the table. */
 export const verb: Verb = {
@@ -21,9 +38,14 @@ export const verb: Verb = {
     memory: { short: "m", value: "size", metavar: "SIZE", help: "RAM (256M)" },
     cpus: { short: "c", value: "number", metavar: "N", help: "How many CPUs (1)" },
     name: { short: "n", value: "text", metavar: "NAME", help: "The VM's name" },
+    "io-threads": {
+      value: "number",
+      metavar: "N",
+      help: "Threads that the devices' I/O is spread over (1)",
+    },
   },
   arguments: [],
-  inline: { flags: ["memory", "cpus", "name"] },
+  inline: { flags: ["memory", "cpus", "name", "io-threads"] },
   reads: "nothing",
   writes: "document",
   examples: [
@@ -39,6 +61,7 @@ export const verb: Verb = {
     ...(words.name === undefined ? {} : { name: vmName(words.name as string) }),
     memory: [{ type: "ram", size: memorySize(words.memory as number ?? DEFAULT_MEMORY) }],
     cpus: cpuCount(words.cpus as number ?? 1),
+    ...ioThreads(words),
     devices: [{ type: "serial", name: "serial0" }],
   }),
 };
