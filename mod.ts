@@ -20,6 +20,11 @@
 export { create, type CreateOptions, fromDocument, VmBuilder } from "./commands/api/builder.ts";
 export { Vm } from "./commands/api/vm.ts";
 export { VmConsole } from "./commands/api/vm_console.ts";
+export { VmMemory } from "./commands/api/vm_memory.ts";
+export type { RegisterOptions } from "./commands/api/vm_registers.ts";
+export type { AddressKind } from "./commands/live/memory_access.ts";
+export type { RegisterValues } from "./vmm/debug/register_files.ts";
+export { type FigureOptions, VmWatch } from "./commands/api/vm_watch.ts";
 export {
   DocumentError,
   GuestError,
@@ -30,6 +35,10 @@ export {
   VmError,
 } from "./ffi/errors.ts";
 export type { Fault } from "./vmm/cpu/fault.ts";
+export type { ExitRecord, TraceOptions } from "./vmm/debug/exit_trace.ts";
+export type { FigureRecord } from "./vmm/debug/machine_figures.ts";
+export type { ProfileOptions, StackMode, StackSample } from "./vmm/debug/profile.ts";
+export type { AddressSpan } from "./vmm/debug/watch_plan.ts";
 export type {
   ByteSink,
   Device,

@@ -16,7 +16,7 @@ import { verb as balloon } from "./verbs/balloon.ts";
 import { verb as cmdline } from "./verbs/cmdline.ts";
 import { verb as console } from "./verbs/console.ts";
 import { verb as cpu } from "./verbs/cpu.ts";
-import { ioThreads, verb as create } from "./verbs/create.ts";
+import { ioThreads, reboot, verb as create } from "./verbs/create.ts";
 import { verb as device } from "./verbs/device.ts";
 import { verb as disk } from "./verbs/disk.ts";
 import { verb as firmware } from "./verbs/firmware.ts";
@@ -128,6 +128,7 @@ function changed(document: VmDocument, words: Words): VmDocument {
     ...(name === undefined ? {} : { name: created.name }),
     ...(cpus === undefined ? {} : { cpus: created.cpus }),
     ...ioThreads(words),
+    ...reboot(words),
     ...(size === undefined ? {} : {
       memory: ram < 0
         ? [{ type: "ram" as const, size }, ...entries]
@@ -188,7 +189,9 @@ function addFlags(flags: Record<string, Flag>, verb: Verb): Record<string, Flag>
   const { inline } = verb;
   const added: Record<string, Flag> = {};
   if (inline?.value === "line") {
-    const metavar = `'${verb.arguments.map(({ name }) => name).join(" ") || "FLAGS"}'`;
+    // The arguments of one that can be run too are a live VM's.
+    const given = verb.run === undefined ? verb.arguments : [];
+    const metavar = `'${given.map(({ name }) => name).join(" ") || "FLAGS"}'`;
     added[verb.name] = { value: "text", metavar, repeat: true, help: verb.summary };
   } else if (inline?.value === "word") {
     const argument = verb.arguments[0]!;

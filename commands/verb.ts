@@ -138,6 +138,9 @@ export interface Verb {
    * changes nothing outside, but it makes paths absolute and looks whether their files are there.
    */
   readonly build?: (document: VmDocument, words: Words, cwd: string) => VmDocument;
-  /** Everything else: does the work and gives the exit status. */
+  /**
+   * Everything else: does the work and gives the exit status. A builder that has it too is run, and does
+   * not build, where its first argument names a VM or handles come on stdin.
+   */
   readonly run?: (words: Words, context: VerbContext) => Promise<number>;
 }

@@ -9,7 +9,6 @@ import { check, cString, errno, libc } from "./libc.ts";
 import { Errno } from "./errno.ts";
 
 const O_CLOEXEC = 0o2000000;
-const LOCK_EX_NB = 2 | 4;
 
 /** How to open: the access modes and flags of open(2), without O_CLOEXEC, which is always set. */
 export const OpenFlag = {
@@ -70,18 +69,4 @@ export function readTextFile(path: string): string {
   } finally {
     libc.close(fd);
   }
-}
-
-/**
- * Takes an exclusive lock on an open file, without waiting. The kernel drops it with the last
- * descriptor of that opening, whatever way the process ends.
- *
- * @param fd The descriptor
- * @returns False if somebody else holds it
- * @throws {HostError} On any other failure
- */
-export function tryLock(fd: number): boolean {
-  if (libc.flock(fd, LOCK_EX_NB) === 0) return true;
-  if (errno() === Errno.EAGAIN) return false;
-  throw new HostError("flock", errno());
 }

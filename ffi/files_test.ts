@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import "../tests/c_library.ts";
 import { HostError } from "./errors.ts";
-import { closeFile, openFile, OpenFlag, readTextFile, tryLock } from "./files.ts";
+import { closeFile, openFile, OpenFlag, readTextFile } from "./files.ts";
 
 Deno.test("a file that cannot be opened gives a HostError with its path", () => {
   for (
@@ -45,21 +45,6 @@ Deno.test("a whole file is read, whatever its size says", async () => {
       () => readTextFile("/proc/self"),
       /\/proc\/self: read: is a directory \(EISDIR\)/,
     );
-  } finally {
-    await Deno.remove(path);
-  }
-});
-
-Deno.test("a lock has one holder, and closing the file gives it back", async () => {
-  const path = await Deno.makeTempFile();
-  try {
-    const first = openFile(path, OpenFlag.RDWR);
-    const second = openFile(path, OpenFlag.RDWR);
-    assert.equal(tryLock(first), true);
-    assert.equal(tryLock(second), false);
-    closeFile(first);
-    assert.equal(tryLock(second), true);
-    closeFile(second);
   } finally {
     await Deno.remove(path);
   }

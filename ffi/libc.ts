@@ -28,6 +28,7 @@ const SYMBOLS = {
   gettid: { parameters: [], result: "i32" }, // pid_t gettid(void)
   clock_gettime: { parameters: ["i32", "buffer"], result: "i32" }, // int clock_gettime(clockid_t, struct timespec *)
   getpid: { parameters: [], result: "i32" }, // pid_t getpid(void)
+  getrlimit: { parameters: ["i32", "buffer"], result: "i32" }, // int getrlimit(int resource, struct rlimit *)
   tgkill: { parameters: ["i32", "i32", "i32"], result: "i32" }, // int tgkill(pid_t, pid_t, int)
   memfd_create: { parameters: ["buffer", "u32"], result: "i32" }, // int memfd_create(const char *, unsigned)
   ftruncate: { parameters: ["i32", "i64"], result: "i32" }, // int ftruncate(int, off_t)
@@ -36,7 +37,6 @@ const SYMBOLS = {
   pread: { parameters: ["i32", "buffer", "usize", "i64"], result: "isize" }, // ssize_t pread(int, void *, size_t, off_t)
   pwrite: { parameters: ["i32", "buffer", "usize", "i64"], result: "isize" }, // ssize_t pwrite(int, const void *, size_t, off_t)
   lseek: { parameters: ["i32", "i64", "i32"], result: "i64" }, // off_t lseek(int, off_t, int)
-  flock: { parameters: ["i32", "i32"], result: "i32" }, // int flock(int, int)
   eventfd: { parameters: ["u32", "i32"], result: "i32" }, // int eventfd(unsigned, int flags)
   epoll_create1: { parameters: ["i32"], result: "i32" }, // int epoll_create1(int flags)
   epoll_ctl: { parameters: ["i32", "i32", "i32", "buffer"], result: "i32" }, // int epoll_ctl(int, int op, int fd, struct epoll_event *)
@@ -49,6 +49,8 @@ const SYMBOLS = {
   readv: { parameters: ["i32", "buffer", "i32"], result: "i32" }, // ssize_t readv(int, const struct iovec *, int); below 2 GiB, its low half says it all
   writev: { parameters: ["i32", "buffer", "i32"], result: "i32" }, // ssize_t writev(int, const struct iovec *, int)
   socket: { parameters: ["i32", "i32", "i32"], result: "i32" }, // int socket(int domain, int type, int protocol)
+  getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" }, // int getsockname(int, struct sockaddr *, socklen_t *)
+  getsockopt: { parameters: ["i32", "i32", "i32", "buffer", "buffer"], result: "i32" }, // int getsockopt(int, int level, int name, void *, socklen_t *)
   connect: { parameters: ["i32", "buffer", "u32"], result: "i32" }, // int connect(int, const struct sockaddr *, socklen_t)
   socketpair: { parameters: ["i32", "i32", "i32", "buffer"], result: "i32" }, // int socketpair(int domain, int type, int protocol, int fds[2])
   fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" }, // int fcntl(int, int command, int)
@@ -104,6 +106,7 @@ const SYMBOLS = {
   geteuid: { parameters: [], result: "u32" }, // uid_t geteuid(void)
   getrandom: { parameters: ["buffer", "usize", "u32"], result: "isize" }, // ssize_t getrandom(void *, size_t, unsigned flags)
   poll: { parameters: ["buffer", "u64", "i32"], result: "i32" }, // int poll(struct pollfd *, nfds_t, int ms)
+  tcgetattr: { parameters: ["i32", "buffer"], result: "i32" }, // int tcgetattr(int, struct termios *)
   getegid: { parameters: [], result: "u32" }, // gid_t getegid(void)
 } as const satisfies Deno.ForeignLibraryInterface;
 

@@ -6,21 +6,39 @@
  */
 import type { Bench } from "./bench/bench.ts";
 import { boot } from "./bench/boot.ts";
+import { consoles } from "./bench/console_out.ts";
+import { disks } from "./bench/disk.ts";
 import { mmio, pio, pioSerial } from "./bench/exits.ts";
 import { kick } from "./bench/kick.ts";
+import { linuxDevices } from "./bench/linux_devices.ts";
+import { taps } from "./bench/net_tap.ts";
+import { userNetworks } from "./bench/net_user.ts";
 import { type BenchResult, jsonLine, resultTable } from "./bench/result.ts";
 import { start } from "./bench/start.ts";
 import { startInProcess } from "./bench/start_in_process.ts";
 import { Workbench } from "./bench/workbench.ts";
 
-const BENCHES: readonly Bench[] = [pio, pioSerial, mmio, start, startInProcess, kick, boot];
+const BENCHES: readonly Bench[] = [
+  pio,
+  pioSerial,
+  mmio,
+  start,
+  startInProcess,
+  kick,
+  ...disks,
+  ...taps,
+  ...userNetworks,
+  ...consoles,
+  linuxDevices,
+  boot,
+];
 const NAMES = BENCHES.flatMap(({ names }) => Object.entries(names));
 
 const USAGE = `Usage: deno task bench [--json] [NAME...]
 
 Measures the benches named, or all of them.
 
-${NAMES.map(([name, what]) => `  ${name.padEnd(18)}${what}`).join("\n")}
+${NAMES.map(([name, what]) => `  ${name.padEnd(25)}${what}`).join("\n")}
 
   --json  a line of JSON for each result, instead of a table
 `;
@@ -58,7 +76,7 @@ async function main(): Promise<number> {
   for (const { names, run } of BENCHES) {
     if (stop.signal.aborted || !Object.keys(names).some(isWanted)) continue;
     try {
-      const all = await run(bench, warn);
+      const all = await run(bench, warn, isWanted);
       const found = all.filter((result) => isWanted(result.bench));
       results.push(...found);
       if (flags.includes("--json")) found.forEach((result) => console.log(jsonLine(result)));

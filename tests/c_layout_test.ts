@@ -8,6 +8,7 @@ import { Exit } from "../ffi/kvm/exit.ts";
 import * as fileStructs from "../ffi/file_structs.ts";
 import { Capability, Ioctl } from "../ffi/kvm/ioctl.ts";
 import { kvm_stats_desc, kvm_stats_header } from "../ffi/kvm/stats.ts";
+import { kvm_guest_debug } from "../ffi/kvm/guest_debug.ts";
 import * as kvmStructs from "../ffi/kvm/structs.ts";
 import type { StructType } from "../ffi/struct.ts";
 import { findProgram } from "../scripts/setup/find_program.ts";
@@ -22,6 +23,7 @@ type AnyStruct = StructType<any>;
 const { RunOffset, ...kvmTypes } = kvmStructs;
 const STRUCTS: readonly AnyStruct[] = [
   ...Object.values(kvmTypes) as AnyStruct[],
+  kvm_guest_debug,
   kvm_stats_header,
   kvm_stats_desc,
   BootParams,
@@ -63,6 +65,7 @@ const isPadding = (name: string) => /^_?(pad|reserved)/.test(name);
 function member(type: AnyStruct, field: string): string {
   // `offset` is a member of every struct of ours.
   if (field === "position") return "offset";
+  if (field === "debugreg") return "arch.debugreg";
   if (type.structName !== "kvm_vcpu_events") return field;
   return field.replace(
     /^(exception|interrupt|nmi|smi|triple_fault)_(?!has_payload|payload)/,

@@ -36,8 +36,11 @@ export function placeBars(script: Script, slot: number): void {
   script.write(2, ecam(slot, COMMAND), ALL_DECODED);
 }
 
-/** A request that every device of a kind answers: its queue, what it reads, how much it writes. */
-export const PROOFS: Readonly<Record<string, readonly [number, Uint8Array[], number[]]>> = {
+/** A request: its queue, what the device reads, how much it writes. */
+export type ScriptRequest = readonly [queue: number, read: Uint8Array[], write: number[]];
+
+/** A request that every device of a kind answers. */
+export const PROOFS: Readonly<Record<string, ScriptRequest>> = {
   rng: [0, [], [64]],
   disk: [0, [blockHeader(0, 1)], [512, 1]],
   net: [1, [new Uint8Array(12), new Uint8Array(60)], []],
@@ -63,18 +66,19 @@ interface Steps {
  *
  * @param script Where the steps go
  * @param place The device's place
- * @param kind Its word in the document
+ * @param kind Its word in the document, or the request
  * @param memory Which page of the script's memory to use
  * @param options `wait` for the answer; default true
+ * @returns Where the last byte of its answer is, and a zero behind that
  */
 export function prove(
   script: Script,
   place: ScriptPlace,
-  kind: string,
+  kind: string | ScriptRequest,
   memory: number,
   { wait = true } = {},
-): void {
-  const [queue, read, write] = PROOFS[kind]!;
+): number {
+  const [queue, read, write] = typeof kind === "string" ? PROOFS[kind]! : kind;
   const steps = "slot" in place ? pciSteps(script, place.slot) : mmioSteps(script, place.mmio);
   const desc = SCRIPT_MEMORY.base + memory * PAGE;
   const [avail, used, data] = [desc + 0x100, desc + 0x200, desc + 0x300];
@@ -92,10 +96,12 @@ export function prove(
     script.write(2, desc + 16 * i + 14, i + 1);
     at += length;
   }
+  if (write.length > 0) script.write(2, at - 1, 0xff);
   script.write(2, avail + 4, 0);
   script.write(2, avail + 2, 1);
   steps.kick(queue);
   if (wait) script.until(used + 2, 1);
+  return at - 1;
 }
 
 /** Resets a device of the PCI bus and brings it to DRIVER_OK with one queue, of the same memory. */

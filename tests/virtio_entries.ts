@@ -15,11 +15,10 @@ export class VirtioEntries implements AsyncDisposable {
   readonly #folder = new TestFolder();
   readonly #listener: Deno.UnixListener;
   readonly #peers: Promise<void>;
-  #sockets = 0;
+  #number = 0;
 
   constructor() {
     const { path } = this.#folder;
-    Deno.writeFileSync(`${path}/image`, new Uint8Array(2 ** 20));
     Deno.mkdirSync(`${path}/shared`);
     this.#listener = Deno.listen({ transport: "unix", path: `${path}/net` });
     this.#peers = this.#serve();
@@ -28,14 +27,16 @@ export class VirtioEntries implements AsyncDisposable {
   /** A new entry of each kind. */
   all(): readonly VirtioEntry[] {
     const { path } = this.#folder;
+    const number = this.#number++;
+    Deno.writeFileSync(`${path}/image${number}`, new Uint8Array(2 ** 16));
     return [
       { type: "rng" },
-      { type: "disk", path: `${path}/image` },
+      { type: "disk", path: `${path}/image${number}` },
       { type: "net", backend: `unix:${path}/net` },
       { type: "console" },
       { type: "balloon" },
       { type: "share", path: `${path}/shared`, tag: "t" },
-      { type: "vsock", cid: 42, path: `${path}/vsock${this.#sockets++}` },
+      { type: "vsock", cid: 42, path: `${path}/vsock${number}` },
     ];
   }
 

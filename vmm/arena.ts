@@ -7,8 +7,10 @@
  *     word 2, 3         why the VM stops (index into STOP_KINDS + 1), the guest's exit status
  *     word 4            PCI: counts changes of what BARs decode
  *     word 5, 6         what the I/O threads are asked to do; for which of them a change waits
+ *     word 7            debugging: whether TRAP_PORT is the debugger's
  *     word 8 to 15      PCI: which slots hold each of the eight shared interrupt lines
- *     word 16 + 16 n    vCPU n: request, state, thread id, changes that wait for its thread
+ *     word 16           whether a reset by the guest starts the machine anew
+ *     word 32 + 16 n    vCPU n: request, state, thread id, changes that wait for its thread, debug stop
  *     then a place for each device and some spare: see `arena_layout.ts`
  *
  * @module
@@ -24,13 +26,20 @@ const STOP_STATUS = 3;
 export const PCI_GENERATION = 4;
 const IO_REQUEST = 5;
 const IO_CHANGES = 6;
+const TRAPS = 7;
 /** Index of the first of the eight words of PCI's shared interrupt lines. */
 export const PCI_LINES = 8;
-const VCPU_BASE = 16;
+const RESTARTS = 16;
+const VCPU_BASE = 32;
 const VCPU_WORDS = 16;
 /** Words before a device's registers: its lock, and what its I/O thread is asked. */
 const SliceWord = { LOCK: 0, WAKE: 1, WANTS_ROOM: 2 } as const;
 const RING_CAPACITY = 65536;
+/**
+ * How long a guest that rings all the time keeps the event loop from its other work, timers and control
+ * sockets, in milliseconds.
+ */
+const MOST_BUSY = 5;
 
 /** Where devices' places start. */
 export function placesStart(cpus: number): number {
@@ -42,12 +51,17 @@ export const SLICE_HEADER = 16;
 /** Bytes of a device's output ring. */
 export const RING_BYTES: number = ByteRing.sizeFor(RING_CAPACITY);
 
-/** What a vCPU or an I/O thread is asked to do. */
-export const Request = { RUN: 0, PAUSE: 1, STOP: 2 } as const;
+/** What a vCPU or an I/O thread is asked to do; STEP is to run while the debugger has TF set. */
+export const Request = { RUN: 0, PAUSE: 1, STOP: 2, STEP: 3 } as const;
 /** What a vCPU does. */
 export const VcpuState = { IDLE: 0, RUNNING: 1, PAUSED: 2 } as const;
 
-const Word = { REQUEST: 0, STATE: 1, TID: 2, CHANGES: 3 } as const;
+/** What a vCPU stands for: KVM_EXIT_DEBUG, a trap of the debugger's, the end of a step. */
+export const DebugStopKind = { EXIT: 1, TRAP: 2, STEP_ENDED: 3 } as const;
+/** The port of the debugger's traps, where KVM does not tell of INT3; a PC has nothing there. */
+export const TRAP_PORT = 0xec;
+
+const Word = { REQUEST: 0, STATE: 1, TID: 2, CHANGES: 3, DEBUG_STOP: 4 } as const;
 
 /** Reasons beyond a device's {@linkcode StopKind}: what the vCPU itself ran into. */
 export type EndKind = StopKind | "triple-fault" | "fault";
@@ -60,6 +74,10 @@ const STOP_KINDS: readonly EndKind[] = [
   "triple-fault",
   "fault",
 ];
+
+/** What the word for the reason has while it is being written, and while the machine starts anew. */
+const STOP_BEING_SAID = -1;
+const RESTARTING = -2;
 
 /** Where a device's slice and ring lie; plain data, so that every thread can open them. */
 export interface DeviceSlice {
@@ -83,6 +101,8 @@ export class Arena {
   readonly buffer: SharedArrayBuffer;
   /** The same memory as words, for locks. */
   readonly words: Int32Array;
+  /** Since when the doorbell was rung again each time before there was a wait for it. */
+  #busySince: number | undefined;
 
   /**
    * @param buffer What {@linkcode Arena.plan} sized
@@ -170,6 +190,25 @@ export class Arena {
    */
   async doorbellAfter(seen: number): Promise<void> {
     const wait = Atomics.waitAsync(this.words, DOORBELL, seen);
+    if (wait.async) {
+      await wait.value;
+      this.#busySince = undefined;
+      return;
+    }
+    const now = performance.now();
+    this.#busySince ??= now;
+    if (now - this.#busySince < MOST_BUSY) return;
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    this.#busySince = undefined;
+  }
+
+  /**
+   * Waits, without blocking the thread, until progress was announced after a count was taken.
+   *
+   * @param seen The count taken before looking
+   */
+  async progressAfter(seen: number): Promise<void> {
+    const wait = Atomics.waitAsync(this.words, PROGRESS, seen);
     if (wait.async) await wait.value;
   }
 
@@ -190,23 +229,60 @@ export class Arena {
   }
 
   /**
-   * Ends the VM; the first reason stays.
+   * Ends the VM; the first reason stays. Where {@linkcode restarts} is set a reset starts it anew.
    *
    * @param kind Why
    * @param status The guest's own exit status, if it gave one
    */
   stop(kind: EndKind, status = 0): void {
+    if (kind === "reset" && this.restarts) return this.askForRestart();
     const code = STOP_KINDS.indexOf(kind) + 1;
-    if (Atomics.compareExchange(this.words, STOP_KIND, 0, -1) === 0) {
+    // A vCPU that is lost can't be started anew.
+    const lost = kind === "fault" || kind === "triple-fault";
+    const free = (from: number) =>
+      Atomics.compareExchange(this.words, STOP_KIND, from, STOP_BEING_SAID) === from;
+    if (free(0) || (lost && free(RESTARTING))) {
       Atomics.store(this.words, STOP_STATUS, status);
       Atomics.store(this.words, STOP_KIND, code);
     }
     this.ringDoorbell();
   }
 
-  /** Whether something ended the VM. */
+  /** Whether vCPUs are to leave what they do: something ended the VM, or it starts anew. */
   get stopping(): boolean {
     return Atomics.load(this.words, STOP_KIND) !== 0;
+  }
+
+  /** Whether a reset by the guest starts the machine anew rather than ending it. */
+  get restarts(): boolean {
+    return Atomics.load(this.words, RESTARTS) !== 0;
+  }
+
+  set restarts(restarts: boolean) {
+    Atomics.store(this.words, RESTARTS, restarts ? 1 : 0);
+  }
+
+  /** Has the main thread start the machine anew. */
+  askForRestart(): void {
+    Atomics.compareExchange(this.words, STOP_KIND, 0, RESTARTING);
+    this.ringDoorbell();
+  }
+
+  /** Whether the machine is about to start anew. */
+  get restarting(): boolean {
+    return Atomics.load(this.words, STOP_KIND) === RESTARTING;
+  }
+
+  /** The machine starts anew now, or ends after all. */
+  endRestart(): void {
+    Atomics.compareExchange(this.words, STOP_KIND, RESTARTING, 0);
+  }
+
+  /** Has a vCPU stand until it is asked to go on; one that was told to end does so. */
+  standStill(vcpu: number): void {
+    const request = vcpuWord(vcpu, Word.REQUEST);
+    Atomics.compareExchange(this.words, request, Request.RUN, Request.PAUSE);
+    Atomics.compareExchange(this.words, request, Request.STEP, Request.PAUSE);
   }
 
   /** Why it ended, and the guest's own exit status; undefined while it has not. */
@@ -224,6 +300,13 @@ export class Arena {
   setRequest(vcpu: number, request: number): void {
     Atomics.store(this.words, vcpuWord(vcpu, Word.REQUEST), request);
     Atomics.notify(this.words, vcpuWord(vcpu, Word.REQUEST));
+  }
+
+  /** Lets a vCPU that stands still go on; one that was told to end does so. */
+  letGo(vcpu: number, how: number = Request.RUN): void {
+    const request = vcpuWord(vcpu, Word.REQUEST);
+    Atomics.compareExchange(this.words, request, Request.PAUSE, how);
+    Atomics.notify(this.words, request);
   }
 
   /** Blocks a vCPU's thread while it is asked for nothing but `request`. */
@@ -271,6 +354,31 @@ export class Arena {
   setVcpuState(vcpu: number, state: number): void {
     Atomics.store(this.words, vcpuWord(vcpu, Word.STATE), state);
     this.ringDoorbell();
+  }
+
+  /** Has a vCPU stand for the debugger, for a {@linkcode DebugStopKind}, until that has looked. */
+  stopForDebugger(vcpu: number, kind: number): void {
+    Atomics.store(this.words, vcpuWord(vcpu, Word.DEBUG_STOP), kind);
+    this.standStill(vcpu);
+  }
+
+  /** What a vCPU stands for that the debugger has not looked at, a {@linkcode DebugStopKind}; or 0. */
+  debugStop(vcpu: number): number {
+    return Atomics.load(this.words, vcpuWord(vcpu, Word.DEBUG_STOP));
+  }
+
+  /** The debugger has looked at it. */
+  clearDebugStop(vcpu: number): void {
+    Atomics.store(this.words, vcpuWord(vcpu, Word.DEBUG_STOP), 0);
+  }
+
+  /** Whether the guest's code has writes to {@linkcode TRAP_PORT} that are the debugger's. */
+  get hasTraps(): boolean {
+    return Atomics.load(this.words, TRAPS) !== 0;
+  }
+
+  set hasTraps(there: boolean) {
+    Atomics.store(this.words, TRAPS, there ? 1 : 0);
   }
 
   /** The thread id of a vCPU's thread; 0 before it has started. */

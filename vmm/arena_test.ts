@@ -109,3 +109,20 @@ Deno.test("a second opening of the buffer is the same arena", () => {
   other.stop("halt");
   assert.equal(arena.stopReason?.kind, "halt");
 });
+
+Deno.test("a doorbell that is rung all the time leaves the event loop its turn", async () => {
+  const arena = new Arena(new SharedArrayBuffer(4096));
+  let turns = 0;
+  const timer = setInterval(() => turns++, 1);
+  const end = performance.now() + 10_000;
+  try {
+    while (turns < 3) {
+      const seen = arena.doorbell;
+      arena.ringDoorbell();
+      await arena.doorbellAfter(seen);
+      assert.ok(performance.now() < end, "no timer went off");
+    }
+  } finally {
+    clearInterval(timer);
+  }
+});

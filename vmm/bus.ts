@@ -71,6 +71,19 @@ export class Bus {
   }
 
   /**
+   * Takes a device's ranges away, if it has some.
+   *
+   * @param owner The device's name
+   */
+  detach(owner: string): void {
+    this.#memory = this.#memory.filter((entry) => entry.owner !== owner);
+    this.#last = undefined;
+    const ports = this.#portEntries.splice(0);
+    this.#portIndex.fill(0);
+    for (const entry of ports) if (entry.owner !== owner) this.#attachPort(entry);
+  }
+
+  /**
    * Has what no fixed range answers looked up elsewhere.
    *
    * @param router Who knows
@@ -179,6 +192,28 @@ export class Bus {
     const half = (width >> 1) as Width;
     this.writeMemory(address, half, value & (half === 1 ? 0xff : 0xffff));
     this.writeMemory(address + half, half, value >>> (8 * half));
+  }
+
+  /**
+   * Whose a port is.
+   *
+   * @param port 0 to 0xffff
+   * @returns Index of the lock of the device that answers there; 0 where nobody does
+   */
+  portOwner(port: number): number {
+    const index = this.#portIndex[port]!;
+    const entry = index === 0 ? this.#router?.findPort(port) : this.#portEntries[index - 1];
+    return entry === undefined ? 0 : entry.lock;
+  }
+
+  /**
+   * Whose an address is that is not memory.
+   *
+   * @param address Guest-physical address
+   * @returns Index of the lock of the device that answers there; 0 where nobody does
+   */
+  memoryOwner(address: number): number {
+    return this.#find(address)?.lock ?? 0;
   }
 
   #read(entry: BusEntry, offset: number, width: Width): number {

@@ -15,6 +15,8 @@ export type ConsoleSink = (bytes: Uint8Array<ArrayBuffer>, device: string) => vo
 export interface ConsoleOptions {
   /** Whether a Linux kernel may print a panic. */
   readonly kernel: boolean;
+  /** Called when a kernel begins to print a panic. */
+  readonly onPanicBegin: () => void;
   /** Called when a kernel has panicked and spins. */
   readonly onPanic: () => void;
   /** Called when a reader fails, which ends its VM. */
@@ -25,14 +27,14 @@ export interface ConsoleOptions {
 export class Console {
   readonly #arena: Arena;
   readonly #set: DeviceSet;
-  readonly #watch: PanicWatch | undefined;
+  #watch: PanicWatch | undefined;
+  readonly #onPanicBegin: () => void;
   readonly #onPanic: () => void;
   readonly #onFailure: (error: unknown) => void;
   /** Devices whose output is being handed over, and the work that does it. */
   readonly #busy = new Set<OpenDevice>();
   readonly #works = new Set<Promise<void>>();
   readonly #sinks: ConsoleSink[] = [];
-  readonly #inputs: readonly OpenDevice[];
   #pending: Uint8Array[] = [];
   #room: PromiseWithResolvers<void> | undefined;
 
@@ -45,9 +47,9 @@ export class Console {
     this.#arena = arena;
     this.#set = set;
     this.#watch = options.kernel ? new PanicWatch() : undefined;
+    this.#onPanicBegin = options.onPanicBegin;
     this.#onPanic = options.onPanic;
     this.#onFailure = options.onFailure;
-    this.#inputs = set.devices.filter(({ device }) => device.receive !== undefined);
   }
 
   /** Whether a kernel panic was printed. */
@@ -75,12 +77,17 @@ export class Console {
    * @returns Resolves when the guest's device has taken all of it
    */
   send(bytes: Uint8Array): Promise<void> {
-    if (this.#inputs.length === 0 || bytes.length === 0) return Promise.resolve();
+    if (bytes.length === 0 || !this.#set.devices.some(takesInput)) return Promise.resolve();
     this.#pending.push(bytes);
     this.#room ??= Promise.withResolvers();
     const { promise } = this.#room;
     this.#offerInput();
     return promise;
+  }
+
+  /** The guest starts anew: what its kernel said before counts no more. */
+  startAnew(): void {
+    if (this.#watch !== undefined) this.#watch = new PanicWatch();
   }
 
   /** Moves what is there, both ways; never blocks. */
@@ -108,12 +115,15 @@ export class Console {
   async #forward(open: OpenDevice): Promise<void> {
     this.#busy.add(open);
     try {
-      while (open.ring.length > 0) {
+      // While a reader was slow the device may have gone, and its place in the arena be another's.
+      while (this.#set.devices.includes(open) && open.ring.length > 0) {
         const bytes = open.ring.take();
         this.#arena.announceProgress();
         this.#set.roomMade(open);
         if (this.#watch !== undefined) {
+          const before = this.#watch.panicked;
           this.#watch.push(bytes);
+          if (!before && this.#watch.panicked) this.#onPanicBegin();
           if (this.#watch.over) this.#onPanic();
         }
         for (const sink of this.#sinks) {
@@ -131,8 +141,9 @@ export class Console {
     const listens = (open: OpenDevice) =>
       open.device.listening !== undefined &&
       this.#set.locked(open, (device) => device.listening!());
-    return this.#inputs.find(listens) ??
-      this.#inputs.find(({ device }) => device.listening === undefined);
+    const inputs = this.#set.devices.filter(takesInput);
+    return inputs.find(listens) ??
+      inputs.find(({ device }) => device.listening === undefined);
   }
 
   #offerInput(): void {
@@ -151,4 +162,8 @@ export class Console {
     this.#room?.resolve();
     this.#room = undefined;
   }
+}
+
+function takesInput({ device }: OpenDevice): boolean {
+  return device.receive !== undefined;
 }

@@ -168,6 +168,8 @@ export interface Device {
   readonly ranges: readonly IoRange[];
   /** Puts the registers to their power-on values. Called once before the VM's first start too. */
   reset(): void;
+  /** Whether a reset still waits for what the host's kernel has of the device in its hands. */
+  resetting?(): boolean;
   /** Takes input bytes (a console's keyboard); gives how many of them it took. */
   receive?(bytes: Uint8Array): number;
   /** Whether a guest listens to it; a device that can't tell leaves it out, and comes second. */

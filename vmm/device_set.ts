@@ -58,7 +58,7 @@ export interface OpenDevice {
   readonly io: number;
 }
 
-/** Takes what happened to a device. */
+/** Takes what happened to a device; the machine's own events have an empty name. */
 export type EventSink = (device: string, event: DeviceEvent) => void;
 
 /** The devices of one thread. */
@@ -172,9 +172,15 @@ export class DeviceSet {
       },
       progress: () => arena.announceProgress(),
     };
-    const device = openDevice(type, config, context);
-    this.bus.attach(name, slice.lock, device.ranges);
-    pci?.attach(device.pci!);
+    let device: Device;
+    try {
+      device = openDevice(type, config, context);
+      this.bus.attach(name, slice.lock, device.ranges);
+      pci?.attach(device.pci!);
+    } catch (error) {
+      this.#forget(name, slot);
+      throw error;
+    }
     const open = { name, type: plan.type, device, lock: slice.lock, ring, slot, io: plan.io };
     this.#devices.push(open);
     return open;
@@ -189,7 +195,7 @@ export class DeviceSet {
     const index = this.#devices.findIndex((open) => open.name === name);
     if (index < 0) return; // it failed to open
     const [open] = this.#devices.splice(index, 1);
-    this.#pci!.detach(open!.slot!);
+    this.#forget(name, open!.slot);
   }
 
   /**
@@ -243,6 +249,12 @@ export class DeviceSet {
   close(): void {
     if (this.#memory !== undefined) closeSlots(this.#memory);
     this.#memory = undefined;
+  }
+
+  /** Nobody answers for a device any more, in this thread. */
+  #forget(name: string, slot: number | undefined): void {
+    this.bus.detach(name);
+    if (slot !== undefined) this.#pci!.detach(slot);
   }
 
   #wake(lock: number, io: number): void {

@@ -113,6 +113,8 @@ export const VmDocumentSchema = v.looseObject({
   ioThreads: v.optional(count(MAX_IO_THREADS)),
   /** Write ACPI tables; without them Linux hears of virtio-mmio devices by its command line. Default true. */
   acpi: v.optional(v.boolean()),
+  /** What a reset by the guest does: end the VM, or start it anew. Default `exit`. */
+  reboot: v.optional(v.picklist(["exit", "restart"])),
   /** Write an Intel MP table too. Default false. */
   mptable: v.optional(v.boolean()),
 });

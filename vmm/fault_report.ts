@@ -4,6 +4,7 @@
  * @module
  */
 import type { Fault } from "./cpu/fault.ts";
+import { disassemble } from "./debug/disassembly.ts";
 
 const REGISTERS_A_LINE = 4;
 
@@ -18,7 +19,9 @@ export async function describeFault(fault: Fault): Promise<string> {
   const lines = [`vCPU ${fault.cpu}: ${fault.exit}: ${fault.detail} at ${hex(fault.address)}`];
   if (fault.instruction.length > 0) {
     const bytes = Array.from(fault.instruction, (b) => b.toString(16).padStart(2, "0")).join(" ");
-    lines.push(`  ${bytes}  ${await disassemble(fault)}`);
+    const address = BigInt(fault.address);
+    const [first] = await disassemble(fault.instruction.slice(), fault.mode, address, 1);
+    lines.push(`  ${bytes}  ${first?.text ?? "(bad)"}`);
   }
   const registers = Object.entries(fault.registers)
     .map(([name, value]) => `${name.padEnd(6)} ${value.toString(16).padStart(16, "0")}`);
@@ -26,20 +29,4 @@ export async function describeFault(fault: Fault): Promise<string> {
     lines.push(`  ${registers.slice(i, i + REGISTERS_A_LINE).join("  ")}`);
   }
   return lines.join("\n");
-}
-
-/** The first instruction in the bytes; iced-x86 is loaded only for this. */
-async function disassemble({ instruction, mode, address }: Fault): Promise<string> {
-  const { Decoder, DecoderOptions, Formatter, FormatterSyntax } = await import("iced-x86");
-  const decoder = new Decoder(mode, instruction, DecoderOptions.None);
-  decoder.ip = BigInt(address);
-  const formatter = new Formatter(FormatterSyntax.Intel);
-  const decoded = decoder.decode();
-  try {
-    return formatter.format(decoded);
-  } finally {
-    decoded.free();
-    formatter.free();
-    decoder.free();
-  }
 }

@@ -75,7 +75,10 @@ export class HotPlug implements AsyncDisposable {
       throw new DocumentError(`Device ${name}: only a PCI device can come while the VM runs`);
     }
     const { plan, type, resources } = await placer.place(loaded);
+    await using placed = new AsyncDisposableStack();
+    placed.use(resources);
     const device = { plan, slice: layout.add(deviceNeeds(plan, type)), resources };
+    placed.move(); // from here on `#take` frees them
     try {
       devices.reset(devices.attach(device, type));
       await change({ kind: "attach", placed: { plan, slice: device.slice } });

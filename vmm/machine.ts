@@ -12,6 +12,10 @@ import type { Vcpu } from "../ffi/kvm/vcpu.ts";
 import { type Arena, Request } from "./arena.ts";
 import { Console } from "./console.ts";
 import type { Fault } from "./cpu/fault.ts";
+import { type DebugStop, stopDetails } from "./debug/debug_stop.ts";
+import type { Debugger } from "./debug/debugger.ts";
+import { MachineWatch } from "./debug/machine_watch.ts";
+import { watchedMachine } from "./debug/watched_machine.ts";
 import { UNFINISHED } from "./cpu/loop.ts";
 import { sprint } from "./cpu/sprint.ts";
 import type { DeviceEvent } from "./device.ts";
@@ -21,6 +25,8 @@ import { exitStatus, type VmEnd, type VmEndKind } from "./end.ts";
 import type { GuestMemory } from "./guest_memory.ts";
 import { HotPlug } from "./hot_plug.ts";
 import { assembleMachine, type MachineParts } from "./machine_parts.ts";
+import type { MemorySlot } from "./memory.ts";
+import type { Restart, RestartParts } from "./restart.ts";
 import { MachineThreads } from "./machine_threads.ts";
 import type { DeviceChange } from "./threads/thread.ts";
 import { DeviceTimers } from "./timers.ts";
@@ -33,6 +39,7 @@ const TRANSITIONS: Readonly<Record<string, readonly MachineState[]>> = {
   start: ["created"],
   pause: ["running"],
   resume: ["paused"],
+  reset: ["running", "paused"],
   attach: ["created", "running", "paused"],
   detach: ["running", "paused"],
   inspect: ["created", "running", "paused"],
@@ -47,6 +54,8 @@ export interface MachineInside {
   readonly vcpus: readonly Vcpu[];
   /** Guest-physical memory, as long as the machine lives. */
   readonly memory: GuestMemory;
+  /** The VM's descriptor. */
+  readonly vmFd: number;
 }
 
 /** Whether an I/O thread serves a device. */
@@ -68,6 +77,8 @@ export class Machine implements AsyncDisposable {
   readonly console: Console;
   /** Resolves when it has ended and its output has been handed over. */
   readonly ended: Promise<VmEnd>;
+  /** Who watches its exits, its figures and where its vCPUs stand. */
+  readonly watch: MachineWatch;
 
   readonly #vcpus: readonly Vcpu[];
   readonly #arena: Arena;
@@ -77,6 +88,12 @@ export class Machine implements AsyncDisposable {
   readonly #hotPlug: HotPlug;
   readonly #timers: DeviceTimers;
   readonly #resources: AsyncDisposable;
+  readonly #restartParts: RestartParts;
+  #debugger: Debugger | undefined;
+  #pausedBy: DebugStop | undefined;
+  #restarter: Restart | undefined;
+  #restarting: Promise<void> | undefined;
+  #resets = 0;
   readonly #listeners = new Set<EventSink>();
   /** The last look into the machine that was asked for. */
   #inspection: Promise<void> = Promise.resolve();
@@ -96,6 +113,9 @@ export class Machine implements AsyncDisposable {
     this.#host = parts.host;
     this.#devices = parts.devices;
     this.#resources = parts.resources;
+    const plans = parts.placed.map(({ plan }) => plan);
+    this.#restartParts = { ...parts, arena: this.#arena, plans };
+    this.#arena.restarts = parts.document.reboot === "restart";
     events.sink = (device, event) => this.#happened(device, event);
     this.#threads = new MachineThreads(this.#arena, parts.vcpus, parts.threads, events.send);
     this.#hotPlug = new HotPlug({
@@ -108,8 +128,10 @@ export class Machine implements AsyncDisposable {
     const failed = (error: unknown) => this.#fail(error);
     this.#timers = new DeviceTimers(parts.devices, failed);
     this.ended = this.#end.promise;
+    this.watch = new MachineWatch(watchedMachine(this, parts, this.#threads));
     this.console = new Console(this.#arena, parts.devices, {
       kernel: parts.document.boot?.kernel !== undefined,
+      onPanicBegin: () => this.tell({ kind: "panic", message: "the guest's kernel panicked" }),
       onPanic: () => this.#arena.stop("panic"),
       onFailure: failed,
     });
@@ -136,7 +158,17 @@ export class Machine implements AsyncDisposable {
 
   /** Whether its guest has come to an end that `ended` will tell of. */
   get stopping(): boolean {
-    return this.#arena.stopping;
+    return this.#arena.stopReason !== undefined;
+  }
+
+  /** Whether it has interrupt controllers. */
+  get interruptible(): boolean {
+    return this.#host.irqchip;
+  }
+
+  /** How often it has started anew. */
+  get resets(): number {
+    return this.#resets;
   }
 
   /**
@@ -148,7 +180,7 @@ export class Machine implements AsyncDisposable {
    */
   start(options: { paused?: boolean; sprint?: boolean } = {}): void {
     this.#require("start");
-    this.#state = options.paused ? "paused" : "running";
+    this.#become(options.paused ? "paused" : "running");
     const plan = { ...this.#host, devices: this.#hotPlug.placed };
     const served = plan.devices.some(isServed);
     // With interrupt controllers its thread is there already, and HLT would hold this one up.
@@ -158,6 +190,12 @@ export class Machine implements AsyncDisposable {
         this.#settled = this.#finish([sprinted], Promise.resolve());
         return;
       }
+    }
+    try {
+      this.#threads.requireRoom(plan, served);
+    } catch (error) { // `ended` carries the failure
+      this.#settled = this.#finish([Promise.reject(error)], Promise.resolve());
+      return;
     }
     if (served) this.#threads.startIo(plan, (error) => this.#fail(error));
     const runs = this.#threads.startVcpus(plan, options.paused ? Request.PAUSE : Request.RUN);
@@ -189,17 +227,59 @@ export class Machine implements AsyncDisposable {
    */
   async pause(): Promise<void> {
     this.#require("pause");
-    this.#state = "paused";
-    await this.#hold();
+    this.#become("paused");
+    await this.#hold(() => this.#state !== "paused");
   }
 
-  /** Has every vCPU stand; a change of the machine's state may overtake it, and so may its end. */
-  async #hold(): Promise<void> {
-    const state = this.#state;
-    this.#threads.request(Request.PAUSE);
+  /** What the debugger has met, if it is paused because of that. */
+  get pausedBy(): DebugStop | undefined {
+    return this.#state === "paused" ? this.#pausedBy : undefined;
+  }
+
+  /** Its breakpoints and single steps; it has none before it is asked for them. */
+  async debugger(): Promise<Debugger> {
+    const { openDebugger } = await import("./debug/debuggee.ts");
+    return this.#debugger ??= openDebugger(this, this.#restartParts, this.#threads, {
+      ending: () => this.#ending,
+      failed: (error) => this.#fail(error),
+      stopped: (stop) => {
+        this.#pausedBy = stop;
+        this.#become("paused", { ...stopDetails(stop) });
+        this.#arena.ringDoorbell();
+      },
+    });
+  }
+
+  /**
+   * Waits until it does not run: it is paused, or it has ended.
+   *
+   * @param signal Ends the wait
+   */
+  async standing(signal?: AbortSignal): Promise<void> {
+    const ring = () => this.#arena.ringDoorbell();
+    signal?.addEventListener("abort", ring);
     for (;;) {
       const seen = this.#arena.doorbell;
-      if (this.#threads.allPaused || this.#state !== state || this.#ending) return;
+      if (this.#state !== "running" || this.#ending || signal?.aborted) break;
+      await this.#arena.doorbellAfter(seen);
+    }
+    signal?.removeEventListener("abort", ring);
+    if (this.#ending) await this.ended.catch(() => {});
+  }
+
+  /** Has every vCPU stand; the machine's end may overtake it, or what the caller says. */
+  async #hold(overtaken: () => boolean = () => false): Promise<void> {
+    if (this.#ending) return; // they were told to end, which is not to be taken back
+    this.#threads.request(Request.PAUSE);
+    await this.#stand(overtaken);
+  }
+
+  /** Waits until every vCPU stands that was told to. */
+  async #stand(overtaken: () => boolean = () => false): Promise<void> {
+    for (;;) {
+      const seen = this.#arena.doorbell;
+      if (this.#threads.allPaused) return this.#debugger?.standing();
+      if (overtaken() || this.#ending) return;
       await this.#arena.doorbellAfter(seen);
     }
   }
@@ -211,9 +291,48 @@ export class Machine implements AsyncDisposable {
    */
   resume(): void {
     this.#require("resume");
-    this.#state = "running";
-    if (!this.#inspecting) this.#threads.resume();
+    this.#pausedBy = undefined;
+    this.#become("running");
+    if (!this.#inspecting) this.#letGo();
     this.#arena.ringDoorbell();
+  }
+
+  /** Lets the vCPUs run, unless the debugger has something to do before. */
+  #letGo(): void {
+    if (this.#debugger === undefined || this.#debugger.letGo()) this.#threads.resume();
+  }
+
+  /**
+   * Starts it anew in place, as its reset button would: devices, memory and vCPUs are as before the
+   * first instruction, images are read again. A paused one stays paused.
+   *
+   * @throws {VmError} If it does not run
+   * @throws {HvshError} If an image can't be read any more; the VM has ended then
+   */
+  async reset(): Promise<void> {
+    this.#require("reset");
+    this.#arena.askForRestart();
+    await this.#startAnew("host");
+  }
+
+  #startAnew(by: "guest" | "host"): Promise<void> {
+    return this.#restarting ??= this.inspect(() => this.#restart(by)).catch((error) => {
+      if (this.#ending) return;
+      this.#fail(error);
+      throw error;
+    });
+  }
+
+  async #restart(by: "guest" | "host"): Promise<void> {
+    await this.#hold();
+    const { Restart } = await import("./restart.ts");
+    this.#restarter ??= new Restart(this.#restartParts);
+    await this.#restarter.run(() => this.#ending);
+    this.console.startAnew();
+    this.#resets++;
+    this.tell({ kind: "reset", by, count: this.#resets });
+    this.#restarting = undefined; // from here on the guest may ask for the next one
+    this.#arena.endRestart();
   }
 
   /**
@@ -232,12 +351,20 @@ export class Machine implements AsyncDisposable {
     try {
       this.#require("inspect");
       this.#inspecting = true;
-      if (this.#state === "running") await this.#hold();
+      // A pause may have been asked for just now.
+      const stands = this.#state === "created" ||
+        this.#state === "paused" && this.#threads.allPaused;
+      if (!stands) await this.#hold();
+      else if (this.#state === "paused") await this.#stand(); // it may just have been told to
       try {
-        return await work({ vcpus: this.#vcpus, memory: this.#devices.memory });
+        return await work({
+          vcpus: this.#vcpus,
+          memory: this.#devices.memory,
+          vmFd: this.#host.vmFd,
+        });
       } finally {
         this.#inspecting = false;
-        if (this.#state === "running") this.#threads.resume(); // which it may have become meanwhile
+        if (this.#state === "running") this.#letGo(); // which it may have become meanwhile
       }
     } finally {
       turn.resolve();
@@ -252,12 +379,12 @@ export class Machine implements AsyncDisposable {
    */
   stop(kind: "killed" | "timeout" = "killed"): Promise<VmEnd> {
     if (this.#state === "created") {
-      this.#state = "ended";
-      this.#end.resolve({ kind, status: exitStatus(kind, 0, false) });
+      this.#finished({ kind, status: exitStatus(kind, 0, false) });
     } else if (this.#state !== "ended") {
       this.#endKind ??= kind;
       this.#told.resolve();
       this.#threads.request(Request.STOP);
+      this.#arena.endRestart();
       this.#arena.ringDoorbell();
     }
     return this.ended;
@@ -304,14 +431,29 @@ export class Machine implements AsyncDisposable {
   }
 
   /**
-   * Has what happens to devices told from now on.
+   * Has what happens to the machine and its devices told from now on.
    *
-   * @param listener Gets the device's name and the event
+   * @param listener Gets the device's name, empty for the machine itself, and the event
    * @returns A function that ends it
    */
   listen(listener: EventSink): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  /** Tells who listens of something that happened to the machine itself. */
+  tell(event: DeviceEvent): void {
+    for (const listener of this.#listeners) listener("", event);
+  }
+
+  /** Bytes of its RAM. */
+  get memorySize(): number {
+    return this.#host.slots.reduce((sum, { ram, size }) => sum + (ram ? size : 0), 0);
+  }
+
+  /** Where its memory lies, for as long as it is not disposed of. */
+  get slots(): readonly MemorySlot[] {
+    return this.#host.slots;
   }
 
   /** Its devices, by type and name. */
@@ -333,7 +475,9 @@ export class Machine implements AsyncDisposable {
     this.#disposed = true;
     this.stop();
     await this.#settled;
+    await this.#restarting?.catch(() => {});
     this.#timers.clear();
+    await this.watch[Symbol.asyncDispose]();
     this.#threads[Symbol.dispose]();
     await this.#hotPlug[Symbol.asyncDispose]();
     await this.#resources[Symbol.asyncDispose]();
@@ -344,9 +488,20 @@ export class Machine implements AsyncDisposable {
     throw new VmError(`Cannot ${word} a VM that is ${this.#state}`);
   }
 
+  #become(state: MachineState, details: Readonly<Record<string, unknown>> = {}): void {
+    this.#state = state;
+    this.tell({ kind: state, ...details });
+  }
+
+  #finished(end: VmEnd): void {
+    this.#state = "ended";
+    this.tell({ kind: "ended", reason: end.kind, status: end.status });
+    this.#end.resolve(end);
+  }
+
   /** Whether it comes to its end, by itself or because it was told to. */
   get #ending(): boolean {
-    return this.#arena.stopping || this.#endKind !== undefined;
+    return this.stopping || this.#endKind !== undefined;
   }
 
   /** Has every other thread take a change; the first device to be served brings the I/O threads. */
@@ -354,8 +509,9 @@ export class Machine implements AsyncDisposable {
     await this.#threads.change(change);
     const lives = this.#state === "running" || this.#state === "paused";
     if (change.kind !== "attach" || !lives || this.#threads.servesDevices) return;
-    const devices = [...this.#hotPlug.placed, change.placed];
-    this.#threads.startIo({ ...this.#host, devices }, (error) => this.#fail(error));
+    const plan = { ...this.#host, devices: [...this.#hotPlug.placed, change.placed] };
+    this.#threads.requireRoom(plan, true);
+    this.#threads.startIo(plan, (error) => this.#fail(error));
   }
 
   #happened(device: string, event: DeviceEvent): void {
@@ -379,6 +535,8 @@ export class Machine implements AsyncDisposable {
         this.console.pump();
         this.#timers.arm();
         if (this.#ending) return;
+        this.#debugger?.attend();
+        if (this.#arena.restarting) this.#startAnew("guest").catch(() => {}); // it has ended it
         await this.#arena.doorbellAfter(seen);
       }
     } catch (error) {
@@ -400,17 +558,17 @@ export class Machine implements AsyncDisposable {
       await this.#drain().catch((error) => this.#failure ??= { error });
       const faults = await Promise.all(runs);
       if (this.#failure !== undefined) throw this.#failure.error;
-      this.#state = "ended";
       const reason = this.#arena.stopReason;
       const kind = reason?.kind ?? this.#endKind ?? "killed";
       const fault = faults.find((f) => f !== undefined);
-      this.#end.resolve({
+      this.#finished({
         kind,
         status: exitStatus(kind, reason?.status ?? 0, this.console.panicked),
         ...(fault === undefined ? {} : { fault }),
       });
     } catch (error) { // `ended` carries the failure
       this.#state = "ended";
+      this.tell({ kind: "ended", reason: "failed", message: (error as Error).message });
       this.#end.reject(error);
     }
   }

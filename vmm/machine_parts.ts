@@ -13,8 +13,8 @@ import { ArenaLayout } from "./arena_layout.ts";
 import { Address } from "./board.ts";
 import { bootKind } from "./boot/load.ts";
 import { prepareBoot } from "./boot/prepare.ts";
-import { composeCpuid, cpuidFor } from "./cpu/cpuid.ts";
-import { initialMsrs, setLocalInterrupts } from "./cpu/initial_state.ts";
+import { composeCpuid } from "./cpu/cpuid.ts";
+import { createBoard, createVcpus, type VcpuTraits } from "./cpu/create_vcpus.ts";
 import { setStartState } from "./cpu/registers.ts";
 import {
   deviceNeeds,
@@ -39,10 +39,12 @@ export interface MachineDevice extends PlacedDevice {
 export interface MachineParts {
   readonly document: VmDocument;
   readonly vcpus: readonly Vcpu[];
+  readonly vcpuTraits: VcpuTraits;
   /** Threads that were started ahead for vCPUs. */
   readonly threads: readonly MachineThread[];
   readonly layout: ArenaLayout;
   readonly host: DeviceHost;
+  readonly memory: MachineMemory;
   readonly placer: Placer;
   readonly placed: readonly MachineDevice[];
   readonly devices: DeviceSet;
@@ -70,7 +72,7 @@ export async function assembleMachine(
   // Only a flat guest without devices to wait for does without interrupt controllers.
   const eager = document.irqchip ?? (cpus > 1 || kind !== "flat");
   // Such a machine lives for a while: its threads start while images are read.
-  const threads = eager ? Array.from({ length: cpus }, () => MachineThread.acquire()) : [];
+  const threads = eager ? MachineThread.ahead(cpus) : [];
   stack.defer(() => threads.forEach((thread) => thread.release()));
   const memory = stack.use(new MachineMemory(document.memory ?? []));
 
@@ -106,14 +108,11 @@ export async function assembleMachine(
   }
 
   const vm = stack.use(kvm.createVm());
-  vm.setRealModePages(Address.IDENTITY_MAP, Address.TSS);
-  memory.register(vm);
-  if (irqchip) {
-    vm.createIrqchip();
-    vm.createPit();
-  } else if (cpus > 1) {
+  if (!irqchip && cpus > 1) {
     throw new VmError(`${cpus} vCPUs need interrupt controllers, but "irqchip" is false`);
   }
+  createBoard(vm, irqchip);
+  memory.register(vm);
 
   const layout = new ArenaLayout(cpus, plans.map(({ plan, type }) => deviceNeeds(plan, type)), pci);
   const served = pci || virtio;
@@ -132,17 +131,16 @@ export async function assembleMachine(
     cpus,
     tscDeadline: irqchip && kvm.capability(Capability.TSC_DEADLINE_TIMER) > 0,
   });
-  const vcpus = Array.from({ length: cpus }, (_, id) => {
-    const vcpu = stack.use(vm.createVcpu(id));
-    vcpu.setCpuid(cpuidFor(cpuid, id, cpus));
-    vcpu.setMsrs(initialMsrs);
-    if (irqchip) setLocalInterrupts(vcpu);
-    return vcpu;
-  });
+  const vcpuTraits = { cpus, irqchip, cpuid };
+  const vcpus = createVcpus(vm, vcpuTraits, stack);
   setStartState(vcpus[0]!, start);
 
-  const resources = stack.move();
-  return { document, vcpus, threads, layout, host, placer, placed, devices, resources };
+  // Its owner needs some too: where a Worker or a listener for signals gets none, Deno panics.
+  MachineThread.requireRoom(1);
+  return {
+    ...{ document, vcpus, vcpuTraits, threads, layout, host, memory, placer, placed, devices },
+    resources: stack.move(),
+  };
 }
 
 async function loadDevices(

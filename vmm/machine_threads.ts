@@ -10,7 +10,7 @@ import { type Arena, Request, VcpuState } from "./arena.ts";
 import type { Fault } from "./cpu/fault.ts";
 import type { DeviceSetPlan, EventSink } from "./device_set.ts";
 import { signalEventFd } from "./io_event.ts";
-import { type DeviceChange, MachineThread } from "./threads/thread.ts";
+import { MachineThread, type ThreadChange } from "./threads/thread.ts";
 
 /** Everything that runs a machine's guest and its devices. */
 export class MachineThreads implements Disposable {
@@ -22,6 +22,7 @@ export class MachineThreads implements Disposable {
   #ioRuns: Promise<unknown>[] = [];
   #ioFds: readonly number[] = [];
   #running = false;
+  #changed: Promise<void> = Promise.resolve();
 
   /**
    * @param arena The VM's shared state
@@ -39,6 +40,19 @@ export class MachineThreads implements Disposable {
     this.#vcpus = vcpus;
     this.#threads = [...ahead];
     this.#event = event;
+  }
+
+  /**
+   * Looks that the threads which are not there yet can be started.
+   *
+   * @param plan The devices
+   * @param served Whether the I/O threads are among them
+   * @throws {HostError} If there are too few descriptors for them
+   */
+  requireRoom({ ioFds }: DeviceSetPlan, served: boolean): void {
+    const io = served && this.#io.length === 0 ? ioFds.length : 0;
+    const vcpus = this.#running ? 0 : this.#vcpus.length - this.#threads.length;
+    MachineThread.requireRoom(io + vcpus);
   }
 
   /**
@@ -99,14 +113,16 @@ export class MachineThreads implements Disposable {
   request(request: number): void {
     for (const id of this.#vcpus.keys()) {
       this.#arena.setRequest(id, request);
-      this.#kick(id);
+      this.kick(id);
     }
     this.#arena.announceProgress();
   }
 
-  /** Lets vCPUs that are paused go on. */
+  /** Lets vCPUs that are paused go on, but for those that stand until the debugger looks. */
   resume(): void {
-    for (const id of this.#vcpus.keys()) this.#arena.setRequest(id, Request.RUN);
+    for (const id of this.#vcpus.keys()) {
+      if (this.#arena.debugStop(id) === 0) this.#arena.letGo(id);
+    }
   }
 
   /** Whether every vCPU stands between two instructions. */
@@ -115,22 +131,30 @@ export class MachineThreads implements Disposable {
   }
 
   /**
-   * Has every thread that runs take a device, or let it go.
+   * Has every thread that runs take a device, or let it go; has every vCPU watch something else. One
+   * change after the other.
    *
    * @param change Which
    * @returns Resolves when all have
    * @throws {VmError} If the device's code throws in one of them
    */
-  async change(change: DeviceChange): Promise<void> {
+  async change(change: ThreadChange): Promise<void> {
+    const done = this.#changed.then(() => this.#change(change));
+    this.#changed = done.catch(() => {});
+    await done;
+  }
+
+  async #change(change: ThreadChange): Promise<void> {
     if (!this.#running) return;
     const vcpus = this.#threads.map((thread, id) => {
       const changed = thread.change(change);
       this.#arena.askForChange(id);
-      this.#kick(id);
+      this.kick(id);
       return changed;
     });
     this.#arena.announceProgress();
-    const io = this.#io.map((thread, id) => {
+    const served = change.kind === "watch" ? [] : this.#io;
+    const io = served.map((thread, id) => {
       const changed = thread.change(change);
       this.#arena.askIoForChange(id);
       signalEventFd(this.#ioFds[id]!);
@@ -146,7 +170,8 @@ export class MachineThreads implements Disposable {
     for (const thread of [...this.#threads.splice(0), ...this.#io.splice(0)]) thread.release();
   }
 
-  #kick(id: number): void {
+  /** Brings a vCPU out of KVM_RUN, or keeps it from entering once. */
+  kick(id: number): void {
     Atomics.store(new Uint8Array(this.#vcpus[id]!.run.buffer), RunOffset.immediate_exit, 1);
     const tid = this.#arena.threadId(id);
     if (tid !== 0) kickThread(tid);

@@ -9,6 +9,7 @@ import { DocumentError, HostError } from "../ffi/errors.ts";
 import { closeFile, openFile, OpenFlag, readTextFile } from "../ffi/files.ts";
 import type { Vm } from "../ffi/kvm/vm.ts";
 import { createMemfd, type MapOptions, Mapping, viewMemory } from "../ffi/mapping.ts";
+import { releasePages } from "../ffi/memory_advice.ts";
 import { Address } from "./board.ts";
 import type { MemoryEntry } from "./document.ts";
 import { GuestMemory } from "./guest_memory.ts";
@@ -31,6 +32,23 @@ export interface MemorySlot {
   readonly ram: boolean;
   /** Whether the guest's writes become exits. */
   readonly readonly: boolean;
+  /**
+   * The open file that has its bytes, as other processes may read and write them; left out where this
+   * process has pages of its own.
+   */
+  readonly file?: SlotFile;
+}
+
+/** A descriptor of the machine's process, and where in its file a slot starts. */
+export interface SlotFile {
+  readonly fd: number;
+  readonly offset: number;
+}
+
+/** Memory that nothing else is behind. */
+interface Anonymous {
+  readonly mapping: Mapping;
+  readonly fd: number;
 }
 
 /**
@@ -61,6 +79,8 @@ export class MachineMemory implements Disposable {
   readonly slots: MemorySlot[] = [];
   readonly #mappings: Mapping[] = [];
   readonly #fds: number[] = [];
+  /** What the guest alone writes. */
+  readonly #own: { readonly address: bigint; readonly size: number }[] = [];
   #guest: GuestMemory | undefined;
 
   /**
@@ -107,16 +127,29 @@ export class MachineMemory implements Disposable {
     }
   }
 
+  /** Puts everything to what it was at first: RAM to zeros, a file's private pages to the file's. */
+  clear(): void {
+    for (const { address, size } of this.#own) {
+      const result = releasePages(Number(address), size);
+      if (result < 0) throw new HostError("madvise", -result);
+    }
+  }
+
   /**
-   * Adds a region that the guest can only read; this thread can write it.
+   * Adds a region that the guest can only read; this thread can write it. One that is there already
+   * stays, for a machine that starts anew.
    *
    * @param base Guest-physical address
    * @param size Bytes, a multiple of the page size
    * @param where What it is for, for an error
    */
   addRom(base: number, size: number, where: string): void {
-    const mapping = this.#anonymous("rom", size);
-    this.#place({ base, size, address: mapping.address, ram: false, readonly: true }, where);
+    const same = (slot: MemorySlot) =>
+      slot.base === base && slot.size === size && slot.readonly && slot.file !== undefined;
+    if (this.slots.some(same)) return;
+    const { mapping: { address }, fd } = this.#anonymous("rom", size);
+    const file = { fd, offset: 0 };
+    this.#place({ base, size, address, ram: false, readonly: true, file }, where);
   }
 
   #add(entry: MemoryEntry, where: string): void {
@@ -140,9 +173,11 @@ export class MachineMemory implements Disposable {
         { hint: `"offset" is a multiple of ${PAGE} and the file must hold the whole region` },
       );
     }
-    const mapping = this.#map(fd, size, { private: !shared, offset });
+    const { address } = this.#map(fd, size, { private: !shared, offset });
     const readonly = entry.type === "rom";
-    this.#place({ base: entry.base, size, address: mapping.address, ram: false, readonly }, where);
+    if (!shared) this.#own.push({ address, size });
+    const file = shared ? { file: { fd, offset } } : {};
+    this.#place({ base: entry.base, size, address, ram: false, readonly, ...file }, where);
   }
 
   #addRam(entry: MemoryEntry, where: string): void {
@@ -152,12 +187,17 @@ export class MachineMemory implements Disposable {
         `VM document, ${where}: size ${size} is not a multiple of ${PAGE} bytes above 0`,
       );
     }
-    const mapping = this.#anonymous("ram", size);
+    const { mapping, fd } = this.#anonymous("ram", size);
+    this.#own.push(mapping);
     const at = (base: number, from: number, length: number) =>
-      this.#place(
-        { base, size: length, address: mapping.address + BigInt(from), ram: true, readonly: false },
-        where,
-      );
+      this.#place({
+        base,
+        size: length,
+        address: mapping.address + BigInt(from),
+        ram: true,
+        readonly: false,
+        file: { fd, offset: from },
+      }, where);
     if (entry.base !== undefined) return at(entry.base, 0, size);
     // Below 4 GiB the machine keeps room for firmware, interrupt controllers and PCI.
     const low = Math.min(size, Address.LOW_RAM_END);
@@ -165,14 +205,15 @@ export class MachineMemory implements Disposable {
     if (size > low) at(Address.FOUR_GIB, low, size - low);
   }
 
-  #anonymous(name: string, size: number): Mapping {
+  #anonymous(name: string, size: number): Anonymous {
     const spare = size % HUGE_PAGE === 0 && freeHugePages() * HUGE_PAGE >= size;
     const huge = spare ? this.#ofHugePages(name, size) : undefined;
     if (huge !== undefined) return huge;
     try {
-      const mapping = this.#map(this.#memfd(name, size), size);
+      const fd = this.#memfd(name, size);
+      const mapping = this.#map(fd, size);
       if (size >= HUGE_PAGE) mapping.adviseHugePages();
-      return mapping;
+      return { mapping, fd };
     } catch (error) {
       if (!(error instanceof HostError)) throw error;
       throw new HostError(error.syscall, error.errno, {
@@ -183,9 +224,10 @@ export class MachineMemory implements Disposable {
   }
 
   /** Memory of reserved huge pages, unless somebody else has taken them meanwhile. */
-  #ofHugePages(name: string, size: number): Mapping | undefined {
+  #ofHugePages(name: string, size: number): Anonymous | undefined {
     try {
-      return this.#map(this.#memfd(name, size, { hugePages: true }), size, { reserve: true });
+      const fd = this.#memfd(name, size, { hugePages: true });
+      return { mapping: this.#map(fd, size, { reserve: true }), fd };
     } catch (error) {
       if (error instanceof HostError) return undefined;
       throw error;

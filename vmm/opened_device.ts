@@ -29,17 +29,23 @@ export function openDevice(type: DeviceType, config: unknown, context: DeviceCon
   } catch (error) {
     throw deviceFailure(context.name, error);
   }
-  const problem = problemOf(device);
+  const problem = problemOf(device, type);
   if (problem === undefined) return device;
   throw new DocumentError(`Device ${context.name}: ${problem}`, {
     hint: "a device is `{ ranges: [{ space, base, size, maxWidth, handler }], reset() {} }`",
   });
 }
 
-function problemOf(device: Partial<Device> | undefined | null): string | undefined {
+function problemOf(
+  device: Partial<Device> | undefined | null,
+  { bus }: DeviceType,
+): string | undefined {
   if (typeof device !== "object" || device === null) return "open() gave no device";
   if (!Array.isArray(device.ranges)) return 'it has no array "ranges"';
   if (typeof device.reset !== "function") return 'it has no function "reset"';
+  if (bus === "pci" && !Array.isArray(device.pci?.bars)) {
+    return 'its kind says bus: "pci", but it has no "pci" with an array "bars"';
+  }
   for (const [i, range] of device.ranges.entries()) {
     const problem = problemOfRange(range);
     if (problem !== undefined) return `ranges[${i}]${problem}`;

@@ -12,7 +12,6 @@ const MAX_DELAY = 2 ** 31 - 1;
 /** Calls each device's `expire` at its deadline. */
 export class DeviceTimers {
   readonly #set: DeviceSet;
-  readonly #timed: DeviceSet["devices"];
   readonly #failed: (error: unknown) => void;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #due = Infinity;
@@ -24,13 +23,13 @@ export class DeviceTimers {
   constructor(set: DeviceSet, failed: (error: unknown) => void) {
     this.#set = set;
     this.#failed = failed;
-    this.#timed = set.devices.filter(({ device }) => device.deadline !== undefined);
   }
 
   /** Looks at the deadlines again; cheap when none has changed. */
   arm(): void {
     let due = Infinity;
-    for (const open of this.#timed) {
+    for (const open of this.#set.devices) {
+      if (open.device.deadline === undefined) continue;
       const wanted = this.#set.locked(open, (device) => device.deadline!());
       if (wanted < due) due = wanted; // a device that gives NaN wants none
     }
@@ -59,7 +58,8 @@ export class DeviceTimers {
 
   #expire(): void {
     const now = monotonicMilliseconds();
-    for (const open of this.#timed) {
+    for (const open of this.#set.devices) {
+      if (open.device.deadline === undefined) continue;
       this.#set.locked(open, (device) => {
         if (device.deadline!() <= now) device.expire?.();
       });

@@ -5,13 +5,21 @@
  */
 import type { DeviceEntry, VmDocument } from "../../vmm/document.ts";
 import type { VmEnd } from "../../vmm/end.ts";
+import type { RegisterValues } from "../../vmm/debug/register_files.ts";
 import type { Machine, MachineState } from "../../vmm/machine.ts";
 import { VmConsole } from "./vm_console.ts";
+import { VmMemory } from "./vm_memory.ts";
+import { readRegisters, type RegisterOptions, writeRegisters } from "./vm_registers.ts";
+import { VmWatch } from "./vm_watch.ts";
 
 /** A VM of this process; `await using` ends it and frees what it holds. */
 export class Vm implements AsyncDisposable {
   /** Its first serial port and debug consoles. */
   readonly console: VmConsole;
+  /** Its memory. */
+  readonly memory: VmMemory;
+  /** Its exits, its figures, and where its vCPUs stand. */
+  readonly watch: VmWatch;
   /** Resolves when it has ended. */
   readonly ended: Promise<VmEnd>;
   readonly #machine: Machine;
@@ -24,6 +32,8 @@ export class Vm implements AsyncDisposable {
     this.#machine = machine;
     this.ended = machine.ended;
     this.console = new VmConsole(machine);
+    this.memory = new VmMemory(machine);
+    this.watch = new VmWatch(machine);
     machine.start(options);
   }
 
@@ -53,6 +63,42 @@ export class Vm implements AsyncDisposable {
    */
   resume(): void {
     this.#machine.resume();
+  }
+
+  /**
+   * Reads the registers of a vCPU, which is held for that moment.
+   *
+   * @param names Names or groups of them, as for `hvsh regs`; general, segment and control registers if
+   *   left out
+   * @param options Which vCPU, 0 if left out
+   * @returns Values by name, unsigned
+   * @throws {VmError} If there is no such register or vCPU, or the VM has ended
+   * @example
+   * ```ts
+   * import { create } from "../../mod.ts";
+   * import assert from "node:assert/strict";
+   *
+   * const spin = Uint8Array.of(0xeb, 0xfe); // jmp $
+   * await using vm = await create({ memory: "1M" }).flat(spin).start();
+   * await vm.setRegs({ rbx: 0x1234n, "msr_0x174": 8n });
+   * const { rip, rbx } = await vm.regs(["general"]);
+   * assert.deepEqual([rip, rbx], [0x7c00n, 0x1234n]);
+   * assert.equal((await vm.regs(["sysenter_cs"])).sysenter_cs, 8n);
+   * ```
+   */
+  regs(names: readonly string[] = [], options: RegisterOptions = {}): Promise<RegisterValues> {
+    return readRegisters(this.#machine, names, options);
+  }
+
+  /**
+   * Writes registers of a vCPU: all of them, or none.
+   *
+   * @param values Values by name, unsigned
+   * @param options Which vCPU, 0 if left out
+   * @throws {VmError} If there is no such register or vCPU, or KVM refuses a value
+   */
+  async setRegs(values: RegisterValues, options: RegisterOptions = {}): Promise<void> {
+    await writeRegisters(this.#machine, values, options);
   }
 
   /**

@@ -7,7 +7,10 @@
  */
 import type { VmEnd } from "../../vmm/end.ts";
 import type { Machine } from "../../vmm/machine.ts";
+import type { ConsoleTap } from "./console_tap.ts";
+import type { EventLog } from "./event_log.ts";
 import type { FindMethod, Methods } from "./json_rpc.ts";
+import { methods as control } from "./methods/control.ts";
 import type { ExitRecord, Handle } from "./owner.ts";
 import type { RunDirectory } from "./run_directory.ts";
 
@@ -19,20 +22,34 @@ export interface OwnedVm {
   readonly name: string;
   /** Its folder. */
   readonly directory: RunDirectory;
+  /** What its console has said, and says. */
+  readonly console: ConsoleTap;
+  /** What has happened to it, and happens. */
+  readonly events: EventLog;
+  /** Whether a terminal of this process has its console. */
+  readonly foreground: boolean;
+  /** When it was started, in milliseconds since 1970. */
+  readonly started: number;
   /** What others see of it now. */
   handle(): Handle;
   /** What others are told of its end. */
   record(end: VmEnd): ExitRecord;
-  /** Waits for its end; no later `wait` hears of it then. */
-  exit(): Promise<ExitRecord>;
+  /** Waits for its end; no later `wait` hears of it then, unless who asks is gone before. */
+  exit(gone: AbortSignal): Promise<ExitRecord>;
 }
 
 /** Makes a group's methods for one VM. */
 export type MethodGroup = (vm: OwnedVm) => Methods;
 
 const GROUPS: Readonly<Record<string, () => Promise<{ methods: MethodGroup }>>> = {
-  control: () => import("./methods/control.ts"),
+  console: () => import("./methods/console.ts"),
+  control: () => Promise.resolve({ methods: control }), // what `list` asks a hundred VMs at once
+  debug: () => import("./methods/debug.ts"),
   device: () => import("./methods/device.ts"),
+  events: () => import("./methods/events.ts"),
+  inject: () => import("./methods/inject.ts"),
+  inspect: () => import("./methods/inspect.ts"),
+  watch: () => import("./methods/watch.ts"),
 };
 
 /**

@@ -3,14 +3,18 @@
  *
  * @module
  */
-import type { VmEnd } from "../../vmm/end.ts";
+import { type StopDetails, stopDetails } from "../../vmm/debug/debug_stop.ts";
+import { ExitStatus, type VmEnd } from "../../vmm/end.ts";
 import type { Machine } from "../../vmm/machine.ts";
-import { serve } from "./json_rpc.ts";
+import { peersAt } from "../../ffi/peer_credentials.ts";
+import type { ConsoleTap } from "./console_tap.ts";
+import type { EventLog } from "./event_log.ts";
+import { type FindMethod, serve, type ServedClient } from "./json_rpc.ts";
 import { methodFinder, type OwnedVm } from "./methods.ts";
 import { type Claim, RunDirectory } from "./run_directory.ts";
 
 /** How a VM is shown to others; `live` is its name. */
-export interface Handle {
+export interface Handle extends StopDetails {
   readonly live: string;
   readonly pid: number;
   readonly state: string;
@@ -22,18 +26,35 @@ export interface ExitRecord {
   readonly state: "ended";
   readonly reason: string;
   readonly status: number;
+  /** What went wrong in hvsh itself. */
+  readonly message?: string;
 }
 
+/** What others may watch of a VM. */
+export interface Watched {
+  readonly console: ConsoleTap;
+  readonly events: EventLog;
+  /** Whether a terminal of this process has the console. */
+  readonly foreground: boolean;
+}
+
+/** How long the last answers may take to be read. */
+const LAST_ANSWERS_MILLISECONDS = 500;
+/** The user that may do everything anyway. */
+const ROOT = 0;
 /** How long to leave a listener alone that could not accept. */
 const ACCEPT_AGAIN_MILLISECONDS = 50;
 
 /** A VM that others can reach. */
-export class Owner implements Disposable {
+export class Owner implements AsyncDisposable {
   readonly #machine: Machine;
   readonly #claim: Claim;
   readonly #listener: Deno.UnixListener;
   readonly #name: string;
-  #waitedFor = false;
+  readonly #watched: Watched;
+  readonly #started = Date.now();
+  readonly #clients = new Set<ServedClient>();
+  #waiters = 0;
   #closed = false;
 
   /**
@@ -41,10 +62,12 @@ export class Owner implements Disposable {
    *
    * @param machine The VM
    * @param name Its name
+   * @param watched What others may watch of it
    * @throws {VmError} If a live VM has the name
    */
-  constructor(machine: Machine, name: string) {
+  constructor(machine: Machine, name: string, watched: Watched) {
     this.#machine = machine;
+    this.#watched = watched;
     this.#name = name;
     this.#claim = new RunDirectory(name).claim();
     const { directory } = this.#claim;
@@ -62,7 +85,8 @@ export class Owner implements Disposable {
 
   /** What others see. */
   get handle(): Handle {
-    return { live: this.#name, pid: Deno.pid, state: this.#machine.state };
+    const { state, pausedBy } = this.#machine;
+    return { live: this.#name, pid: Deno.pid, state, ...stopDetails(pausedBy) };
   }
 
   /** Its folder. */
@@ -76,21 +100,55 @@ export class Owner implements Disposable {
    * @param end How the VM ended
    */
   leave(end: VmEnd): void {
-    if (this.#waitedFor) return this[Symbol.dispose]();
+    this.#leave(this.#record(end));
+  }
+
+  /**
+   * The same for a VM that hvsh failed to run to its end.
+   *
+   * @param error What went wrong
+   */
+  fail(error: unknown): void {
+    const { message } = error as Error;
+    this.#leave({
+      live: this.#name,
+      state: "ended",
+      reason: "failed",
+      status: ExitStatus.FAILED,
+      message,
+    });
+  }
+
+  #leave(record: ExitRecord): void {
+    if (this.#waiters > 0) return this.#vanish();
     const path = this.directory.exit;
     try {
       // Written beside and renamed: a reader sees all of it or nothing.
-      Deno.writeTextFileSync(`${path}.new`, JSON.stringify(this.#record(end)) + "\n");
+      Deno.writeTextFileSync(`${path}.new`, JSON.stringify(record) + "\n");
       Deno.renameSync(`${path}.new`, path);
     } catch {
-      return this[Symbol.dispose](); // a full disk has no room for the word, but the name is free
+      return this.#vanish(); // a full disk has no room for the word, but the name is free
     }
     this.#close();
     this.#claim.release();
   }
 
-  /** Gives the name back and leaves nothing. */
-  [Symbol.dispose](): void {
+  /**
+   * Gives the name back, and leaves nothing but the word of {@linkcode leave}; gives clients their last
+   * answers, and lets them go: by then the name is free.
+   */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#closed) this.#vanish();
+    if (this.#clients.size === 0) return;
+    const late = Promise.withResolvers<void>();
+    const timer = setTimeout(late.resolve, LAST_ANSWERS_MILLISECONDS);
+    const answered = Promise.all([...this.#clients].map((client) => client.answered()));
+    await Promise.race([answered, late.promise]);
+    clearTimeout(timer);
+    for (const client of this.#clients) client.close();
+  }
+
+  #vanish(): void {
     this.#close();
     this.#claim[Symbol.dispose]();
   }
@@ -109,17 +167,20 @@ export class Owner implements Disposable {
       machine: this.#machine,
       name: this.#name,
       directory: this.directory,
+      started: this.#started,
+      ...this.#watched,
       handle: () => this.handle,
       record: (end) => this.#record(end),
-      exit: async () => {
-        this.#waitedFor = true;
+      exit: async (gone) => {
+        this.#waiters++;
+        gone.addEventListener("abort", () => this.#waiters--);
         return this.#record(await this.#machine.ended);
       },
     };
     const find = methodFinder(vm);
     while (!this.#closed) {
       try {
-        serve(await this.#listener.accept(), find);
+        this.#serve(await this.#listener.accept(), find);
       } catch {
         if (this.#closed) return;
         // Out of descriptors: the VM goes on, and clients that leave give some back.
@@ -127,6 +188,34 @@ export class Owner implements Disposable {
       }
     }
   }
+
+  #serve(connection: Deno.UnixConn, find: FindMethod): void {
+    if (!this.#mayAsk()) return connection.close();
+    const client = serve(connection, find);
+    this.#clients.add(client);
+    client.gone.then(() => this.#clients.delete(client));
+  }
+
+  /** The folder's mode keeps others out; this does so too where somebody was handed the socket. */
+  #mayAsk(): boolean {
+    try {
+      const users = peersAt(this.directory.control);
+      return users.length > 0 && users.every((uid) => uid === Deno.uid() || uid === ROOT);
+    } catch {
+      return false; // without /proc, or a descriptor to read it, nobody knows who it is
+    }
+  }
+}
+
+/**
+ * Reads the word that a detached VM left of its end, and leaves it there.
+ *
+ * @param directory The VM's folder
+ * @returns How it ended
+ * @throws {Deno.errors.NotFound} If there is no word of it
+ */
+export function exitRecord(directory: RunDirectory): ExitRecord {
+  return JSON.parse(Deno.readTextFileSync(directory.exit)) as ExitRecord;
 }
 
 /**
@@ -136,12 +225,6 @@ export class Owner implements Disposable {
  * @returns How it ended; undefined if there is no word of it
  */
 export function takeExit(directory: RunDirectory): ExitRecord | undefined {
-  try {
-    const record = JSON.parse(Deno.readTextFileSync(directory.exit)) as ExitRecord;
-    directory.remove();
-    return record;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
+  const text = directory.takeExit();
+  return text === undefined ? undefined : JSON.parse(text) as ExitRecord;
 }

@@ -1,20 +1,27 @@
 /**
  * Where live VMs are found: a folder for each, with a lock that its owner holds as long as it lives.
+ * Who only looks takes no lock, and whoever makes or removes a folder's files holds another one for
+ * that moment, so that no look and no sweep is ever taken for a live owner.
  *
  *     $XDG_RUNTIME_DIR/hvsh/NAME/       or /tmp/hvsh-UID/NAME/, mode 700
- *       lock                            held by flock; the kernel drops it with the process
+ *       lock                            byte 0 locked by the owner, as long as it lives; byte 1 for moments
  *       control                         JSON-RPC 2.0
  *       config.json                     the document
  *       console.log                     what a detached VM's console said
+ *       events.log                      what happened to it
  *       exit                            how it ended, until `wait` takes it
  *
  * @module
  */
 import { HostError, VmError } from "../../ffi/errors.ts";
-import { closeFile, openFile, OpenFlag, tryLock } from "../../ffi/files.ts";
+import { Errno } from "../../ffi/errno.ts";
+import { hasName, isByteLocked, lockByte, tryLockByte, unlockByte } from "../../ffi/file_lock.ts";
+import { closeFile, openFile, OpenFlag } from "../../ffi/files.ts";
 import { nearestWord } from "../../vmm/nearest_word.ts";
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+/** Bytes of the lock file. */
+const Lock = { OWNER: 0, FILES: 1 } as const;
 
 /** The folder of all live VMs. */
 export function runRoot(): string {
@@ -72,76 +79,126 @@ export class RunDirectory {
     makePrivate(runRoot());
     for (;;) {
       makePrivate(this.path);
-      const fd = this.#openLock();
-      if (!tryLock(fd)) {
+      const fd = this.#openLock(OpenFlag.CREAT);
+      if (fd === undefined) continue; // a sweep has removed the folder just now
+      try {
+        if (this.#claimBy(fd)) return new Claim(this, fd);
+      } catch (error) {
         closeFile(fd);
-        throw new VmError(`There is a live VM named "${this.name}" already`, {
-          hint: `hvsh kill ${this.name}, or choose another name with -n`,
-        });
-      }
-      // Its last owner may have removed the folder between the open and the lock.
-      if (exists(this.#lock)) {
-        const { control, exit, consoleLog, events } = this;
-        for (const leftover of [control, exit, consoleLog, events]) remove(leftover);
-        return new Claim(this, fd);
+        throw error;
       }
       closeFile(fd);
     }
   }
 
-  #openLock(): number {
+  /** False if what was opened is a lock file that somebody has removed meanwhile. */
+  #claimBy(fd: number): boolean {
+    lockByte(fd, Lock.FILES);
     try {
-      return openFile(this.#lock, OpenFlag.RDWR | OpenFlag.CREAT);
-    } catch (error) {
-      try {
-        Deno.removeSync(this.path);
-      } catch {
-        // It is not empty, or somebody else has removed it: not ours to care for.
+      if (!hasName(fd)) return false;
+      if (!tryLockByte(fd, Lock.OWNER)) {
+        throw new VmError(`There is a live VM named "${this.name}" already`, {
+          hint: `hvsh kill ${this.name}, or choose another name with -n`,
+        });
       }
+      const { control, exit, consoleLog, events } = this;
+      for (const leftover of [control, exit, ...bothHalves(consoleLog), ...bothHalves(events)]) {
+        remove(leftover);
+      }
+      return true;
+    } finally {
+      unlockByte(fd, Lock.FILES);
+    }
+  }
+
+  /** Opens the lock file; undefined if it is not there, or not to be opened by who only looks. */
+  #openLock(flags = 0): number | undefined {
+    try {
+      return openFile(this.#lock, OpenFlag.RDWR | flags);
+    } catch (error) {
+      if (!(error instanceof HostError)) throw error;
+      if (flags === 0 || error.errno === Errno.ENOENT) return undefined;
+      this.#removeEmpty();
       throw error;
+    }
+  }
+
+  #removeEmpty(): void {
+    try {
+      Deno.removeSync(this.path);
+    } catch {
+      // It is not empty, or somebody else has removed it: not ours to care for.
     }
   }
 
   /** Whether its owner lives. */
   get live(): boolean {
-    return this.#ifDead(() => {}) === false;
-  }
-
-  /** Removes what an owner left that was killed: nobody will ever ask for it. */
-  sweep(): void {
-    this.#ifDead(() => {
-      if (!exists(this.exit)) this.remove();
-    });
-  }
-
-  /** Does something under the lock if no owner has it; false if one has, undefined if it is gone. */
-  #ifDead(work: () => void): boolean | undefined {
-    let fd: number;
+    const fd = this.#openLock();
+    if (fd === undefined) return false;
     try {
-      fd = openFile(this.#lock, OpenFlag.RDWR);
-    } catch (error) {
-      if (error instanceof HostError) return undefined;
-      throw error;
-    }
-    try {
-      if (!tryLock(fd)) return false;
-      work();
-      return true;
+      return isByteLocked(fd, Lock.OWNER);
     } finally {
       closeFile(fd);
     }
   }
 
-  /** Removes the folder, the files in it by their names first: to list it would take a descriptor. */
-  remove(): void {
-    for (const path of [this.control, this.config, this.exit, this.consoleLog, this.#lock]) {
-      remove(path);
+  /** Whether its owner lives; removes what one left that was killed: nobody will ever ask for it. */
+  sweep(): boolean {
+    const fd = this.#openLock();
+    if (fd === undefined) {
+      this.#removeEmpty();
+      return false;
     }
     try {
-      Deno.removeSync(this.path);
-    } catch {
-      remove(this.path);
+      if (isByteLocked(fd, Lock.OWNER)) return true;
+      if (exists(this.exit)) return false;
+      lockByte(fd, Lock.FILES);
+      if (isByteLocked(fd, Lock.OWNER)) return true; // it has just been claimed
+      if (hasName(fd)) this.remove();
+      return false;
+    } finally {
+      closeFile(fd);
     }
+  }
+
+  /**
+   * Takes the word that an owner has left of its VM's end, and removes what else it left.
+   *
+   * @returns What it wrote; undefined if there is no word
+   */
+  takeExit(): string | undefined {
+    const fd = this.#openLock();
+    if (fd === undefined) return undefined;
+    try {
+      lockByte(fd, Lock.FILES);
+      if (!hasName(fd)) return undefined; // somebody else has taken it
+      const text = readIfThere(this.exit);
+      if (text === undefined) return undefined;
+      lockByte(fd, Lock.OWNER); // it has said its last word, and is about to let go
+      this.remove();
+      return text;
+    } finally {
+      closeFile(fd);
+    }
+  }
+
+  /**
+   * Removes the folder. The lock's name goes when nothing else is there: from then on whoever takes
+   * the VM's name makes a new one, which is not to be touched.
+   */
+  remove(): void {
+    const { control, config, exit, consoleLog, events } = this;
+    const files = [control, config, exit, ...bothHalves(consoleLog), ...bothHalves(events)];
+    for (const path of files) remove(path);
+    try {
+      for (const { name } of Deno.readDirSync(this.path)) {
+        if (`${this.path}/${name}` !== this.#lock) remove(`${this.path}/${name}`);
+      }
+    } catch {
+      // There is no descriptor left to list it, or it is gone.
+    }
+    remove(this.#lock);
+    this.#removeEmpty();
   }
 }
 
@@ -189,9 +246,8 @@ export function findVms(options: { ended?: boolean } = {}): RunDirectory[] {
   const directories = entries
     .filter(({ isDirectory, name }) => isDirectory && NAME.test(name))
     .map(({ name }) => new RunDirectory(name));
-  for (const directory of directories) directory.sweep();
   return directories
-    .filter((directory) => directory.live || (options.ended === true && exists(directory.exit)))
+    .filter((vm) => vm.sweep() || (options.ended === true && exists(vm.exit)))
     .sort((a, b) => a.name < b.name ? -1 : 1);
 }
 
@@ -229,6 +285,20 @@ function makePrivate(path: string): void {
         hint: `remove it, or set XDG_RUNTIME_DIR to a folder of your own`,
       });
     }
+  }
+}
+
+/** A bounded log and its older half. */
+function bothHalves(path: string): [string, string] {
+  return [path, `${path}.old`];
+}
+
+function readIfThere(path: string): string | undefined {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
   }
 }
 

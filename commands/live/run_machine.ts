@@ -8,8 +8,12 @@ import { ExitStatus, type VmEnd } from "../../vmm/end.ts";
 import { Machine } from "../../vmm/machine.ts";
 import type { VerbContext } from "../verb.ts";
 import { ConsoleLog } from "./console_log.ts";
+import { ConsoleTap } from "./console_tap.ts";
+import { type Escape, parseEscape } from "./escape.ts";
+import { EventLog } from "./event_log.ts";
 import { LastLines } from "./last_lines.ts";
 import { type Handle, Owner } from "./owner.ts";
+import { onSignals } from "./signals.ts";
 import { attachInput, consoleInput } from "./terminal.ts";
 
 /** How to run. */
@@ -20,30 +24,43 @@ export interface RunOptions {
   readonly timeout?: number;
 }
 
+/** How to run with a person attached. */
+export interface AttachedOptions extends RunOptions {
+  /** Stdin may be the console's. */
+  readonly stdinFree: boolean;
+  /** The key that ends the VM; `^]` if left out. */
+  readonly escape?: string;
+}
+
 const SHOWN_LINES = 10;
 /** setTimeout's own limit. */
 const MOST_DELAY = 2 ** 31 - 1;
 const SIGPIPE_STATUS = 141;
-const SIGNALS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 
 /**
  * Runs a VM with its console on this process's stdin and stdout.
  *
  * @param document What to run
- * @param options How; `stdinFree` says that stdin may be the console's
+ * @param options How
  * @param context Where the verb runs
  * @returns The exit status
  */
 export async function runAttached(
   document: VmDocument,
-  options: RunOptions & { readonly stdinFree: boolean },
+  options: AttachedOptions,
   context: VerbContext,
 ): Promise<number> {
+  const escape = parseEscape(options.escape);
   await using machine = await Machine.create(document);
-  const name = document.name;
-  using _owner = name === undefined ? undefined : new Owner(machine, name);
+  const watched = { console: new ConsoleTap(machine), events: new EventLog(machine) };
+  await using owner = new AsyncDisposableStack();
+  const own = (name: string) =>
+    owner.use(new Owner(machine, name, { ...watched, foreground: true }));
+  if (document.name !== undefined) own(document.name);
   machine.listen((device, event) => {
-    if (event.message !== undefined) context.note(`hvsh run: ${device}: ${event.message}`);
+    // What concerns the VM itself is said at its end.
+    if (device === "" || event.message === undefined) return;
+    context.note(`hvsh run: ${device}: ${event.message}`);
   });
   const last = new LastLines();
   let unwritten: unknown;
@@ -57,7 +74,8 @@ export async function runAttached(
   });
   machine.start({ paused: options.paused, sprint: true });
   // Most boot sectors are through already; only what goes on needs hands on it.
-  using hands = machine.stopping ? undefined : new Hands(machine, options, context);
+  if (!machine.stopping && document.name === undefined) own(ownName());
+  using hands = machine.stopping ? undefined : new Hands(machine, { ...options, escape }, context);
   const end = await machine.ended;
   hands?.[Symbol.dispose]();
   if (unwritten instanceof Deno.errors.BrokenPipe) return SIGPIPE_STATUS;
@@ -74,11 +92,10 @@ class Hands implements Disposable {
 
   constructor(
     machine: Machine,
-    options: RunOptions & { readonly stdinFree: boolean },
+    options: RunOptions & { readonly stdinFree: boolean; readonly escape: Escape },
     context: VerbContext,
   ) {
     const undo = this.#undo;
-    if (machine.document.name === undefined) undo.use(new Owner(machine, ownName()));
     undo.defer(onSignals((status) => {
       this.signalled ??= status;
       machine.stop();
@@ -88,7 +105,14 @@ class Hands implements Disposable {
     undo.defer(() => context.signal.removeEventListener("abort", stop));
     undo.defer(limitTime(machine, options.timeout));
     const input = consoleInput(options.stdinFree, context);
-    if (input !== undefined) undo.defer(attachInput(machine, input, context.note));
+    if (input === undefined) return;
+    undo.defer(attachInput(input, {
+      send: (bytes) => machine.console.send(bytes),
+      escape: options.escape,
+      leaving: "ends the VM",
+      left: () => void machine.stop(),
+      note: (text) => context.note(text),
+    }));
   }
 
   [Symbol.dispose](): void {
@@ -110,23 +134,29 @@ export async function runDetached(
   running: (handle: Handle) => void,
 ): Promise<number> {
   await using machine = await Machine.create(document);
-  const owner = new Owner(machine, document.name ?? ownName());
+  const watched = { console: new ConsoleTap(machine), events: new EventLog(machine) };
+  const name = document.name ?? ownName();
+  await using owner = new Owner(machine, name, { ...watched, foreground: false });
   const log = new ConsoleLog(owner.directory.consoleLog);
   machine.console.attach((bytes) => log.write(bytes));
   const events = new ConsoleLog(owner.directory.events);
-  machine.listen((device, event) => {
-    const time = new Date().toISOString();
-    events.write(new TextEncoder().encode(JSON.stringify({ time, device, ...event }) + "\n"));
-  });
+  const encoder = new TextEncoder();
+  watched.events.copyTo((event) => events.write(encoder.encode(JSON.stringify(event) + "\n")));
   const stopListening = onSignals(() => machine.stop());
   machine.start(options);
   running(owner.handle);
   const unlimit = limitTime(machine, options.timeout);
-  const end = await machine.ended;
-  unlimit();
-  stopListening();
-  owner.leave(end);
-  return end.status;
+  try {
+    const end = await machine.ended;
+    owner.leave(end);
+    return end.status;
+  } catch (error) {
+    owner.fail(error);
+    throw error;
+  } finally {
+    unlimit();
+    stopListening();
+  }
 }
 
 let unnamed = 0;
@@ -149,15 +179,6 @@ function limitTime(machine: Machine, seconds: number | undefined): () => void {
   };
   wait();
   return () => clearTimeout(timer);
-}
-
-function onSignals(handle: (status: number) => void): () => void {
-  const listeners = Object.entries(SIGNALS).map(([signal, status]) => {
-    const listener = () => handle(status);
-    Deno.addSignalListener(signal as Deno.Signal, listener);
-    return () => Deno.removeSignalListener(signal as Deno.Signal, listener);
-  });
-  return () => listeners.forEach((remove) => remove());
 }
 
 /** Says on stderr why a VM ended, unless it ended well. */

@@ -4,17 +4,29 @@
  *
  * @module
  */
-import type { Machine } from "../../vmm/machine.ts";
 import type { PersonTerminal, VerbContext } from "../verb.ts";
-
-/** Ends the console: Ctrl-], as telnet and virsh have it. */
-const ESCAPE = 0x1d;
+import type { Escape } from "./escape.ts";
+import { TerminalGuard } from "./terminal_guard.ts";
 
 /** Where a console's input comes from. */
 export interface ConsoleInput {
   readonly chunks: AsyncIterable<Uint8Array>;
   /** Puts it into raw mode and back; left out if it is no terminal. */
   readonly setRaw?: (raw: boolean) => void;
+}
+
+/** Where it goes. */
+export interface ConsolePerson {
+  /** Gives it to the guest; resolves when that has taken it. */
+  send(bytes: Uint8Array): Promise<void>;
+  /** The key that leaves the console. */
+  readonly escape: Escape;
+  /** What that does, for the person: `ends the VM`. */
+  readonly leaving: string;
+  /** Called when it has been typed. */
+  left(): void;
+  /** Says something to the person. */
+  note(text: string): void;
 }
 
 /**
@@ -44,35 +56,36 @@ async function* typed(terminal: PersonTerminal): AsyncGenerator<Uint8Array> {
 }
 
 /**
- * Feeds input to a machine until it ends.
+ * Feeds input to a console until its end, or until the escape is typed on a terminal.
  *
- * @param machine The VM
  * @param input Where from
- * @param note Says something to the person
- * @returns A function that puts the terminal back
+ * @param person Where to
+ * @returns A function that puts the terminal back; a second time it does nothing
  */
-export function attachInput(
-  machine: Machine,
-  input: ConsoleInput,
-  note: (text: string) => void,
-): () => void {
-  const raw = input.setRaw !== undefined;
-  if (raw) {
-    note("hvsh: the console is yours; Ctrl-] ends the VM");
-    input.setRaw(true);
+export function attachInput(input: ConsoleInput, person: ConsolePerson): () => void {
+  const { setRaw } = input;
+  const { byte, name } = person.escape;
+  let guard: TerminalGuard | undefined;
+  if (setRaw !== undefined) {
+    const how = byte === undefined ? "" : `; ${name} ${person.leaving}`;
+    person.note(`hvsh: the console is yours${how}`);
+    guard = new TerminalGuard();
+    setRaw(true);
   }
   const feed = async () => {
     for await (const bytes of input.chunks) {
-      const escape = raw ? bytes.indexOf(ESCAPE) : -1;
-      if (escape >= 0) {
-        await machine.stop();
-        return;
-      }
-      await machine.console.send(bytes);
+      const at = setRaw === undefined || byte === undefined ? -1 : bytes.indexOf(byte);
+      if (at !== 0) await person.send(at < 0 ? bytes : bytes.subarray(0, at));
+      if (at < 0) continue;
+      person.left();
+      return;
     }
   };
-  feed().catch((error) => note(`hvsh: the console's input: ${error.message}`));
+  feed().catch((error) => person.note(`hvsh: the console's input: ${error.message}`));
   return () => {
-    if (raw) input.setRaw!(false);
+    if (guard === undefined) return;
+    setRaw!(false);
+    guard[Symbol.dispose]();
+    guard = undefined;
   };
 }

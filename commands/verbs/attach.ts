@@ -5,8 +5,8 @@
  */
 import { UsageError, VmError } from "../../ffi/errors.ts";
 import type { DeviceEntry } from "../../vmm/document.ts";
+import { eachVm } from "../live/clients.ts";
 import { call } from "../live/json_rpc.ts";
-import { findVm } from "../live/run_directory.ts";
 import { parseWords } from "../argv.ts";
 import type { Verb, VerbContext } from "../verb.ts";
 
@@ -20,7 +20,7 @@ export const verb: Verb = {
   group: "live",
   flags: {},
   arguments: [
-    { name: "NAME", value: "vm", help: "the VM" },
+    { name: "NAME", value: "vm", help: "the VM, a pattern, or - for handles on stdin" },
     {
       name: "DEVICE",
       value: "text",
@@ -29,16 +29,16 @@ export const verb: Verb = {
       help: "a device's verb and its words",
     },
   ],
-  reads: "nothing",
-  writes: "records",
+  reads: "handles",
+  writes: "handles",
   examples: [{ line: "hvsh attach web disk data.img --readonly", needs: "kvm" }],
-  async run(words, context) {
-    const { control } = findVm(words.name as string);
-    const known = await call(control, "device.list") as DeviceEntry[];
-    const entry = await buildEntry(words.device as readonly string[], known, context);
-    const device = await call(control, "device.attach", { entry });
-    await context.emit({ live: words.name, device });
-    return 0;
+  run(words, context) {
+    return eachVm(words, context, async (vm) => {
+      const known = await call(vm.control, "device.list") as DeviceEntry[];
+      const entry = await buildEntry(words.device as readonly string[], known, context);
+      const device = await call(vm.control, "device.attach", { entry });
+      return { live: vm.name, device };
+    });
   },
 };
 

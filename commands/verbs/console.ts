@@ -5,8 +5,24 @@
  */
 import { UsageError } from "../../ffi/errors.ts";
 import { absolutePath, refusal } from "../image_path.ts";
+import { escapeFlag } from "../live/escape.ts";
 import { freeName, withDevice } from "../named_device.ts";
-import type { Verb, Words } from "../verb.ts";
+import type { Verb, VerbContext, Words } from "../verb.ts";
+
+/** What concerns a live VM's console, and what a console that is built. */
+const LIVE = ["vm", "escape", "expect", "timeout", "backlog"];
+const BUILT = ["name", "port", "size"];
+
+function refuse(words: Words, keys: readonly string[], why: string): void {
+  const key = keys.find((key) => words[key] !== undefined);
+  if (key !== undefined) throw new UsageError(`--${key} ${why}`);
+}
+
+async function attach(words: Words, context: VerbContext): Promise<number> {
+  refuse(words, BUILT, "is for a console that is built, not for a live VM's");
+  const { onLiveConsole } = await import("../live/on_live_console.ts");
+  return await onLiveConsole(words, context);
+}
 
 /** hvsh's own streams. */
 const STREAMS: Readonly<Record<string, { mode: "read" | "write"; fd: 0 | 1 | 2 }>> = {
@@ -84,9 +100,13 @@ function size(words: Words): { cols?: number; rows?: number } {
 /** The row of the table. */
 export const verb: Verb = {
   name: "console",
-  summary: "Add a virtio console, with named ports",
+  summary: "Attach to a live VM's console; or add a virtio console",
   description:
-    "Adds a console that the guest sees as hvc0, and named ports beside it, /dev/virtio-ports/NAME in " +
+    "With the name of a live VM, or its handle on stdin, attaches to its console: what it says from now " +
+    "on, and what you type. On a terminal a key leaves it, and the VM runs on; otherwise stdin and " +
+    "stdout are the console's, until the VM ends. With --expect it shows what was said since the last " +
+    "such wait until TEXT comes, and ends with 0, or with 124 after --timeout. With a document on stdin " +
+    "it adds a console that the guest sees as hvc0, and named ports beside it, /dev/virtio-ports/NAME in " +
     "the guest. A port's other end is a unix socket that listens at a path, a file or FIFO to read or " +
     "write, or one of hvsh's own streams; without one nobody is there. With the name of a console " +
     "that is there it changes that one.",
@@ -100,12 +120,17 @@ export const verb: Verb = {
       help: "A port; END is SOCKET, read:FILE, write:FILE, stdin, stdout or stderr",
     },
     size: { value: "text", metavar: "COLSxROWS", help: "The window's size, 80x25" },
+    escape: escapeFlag,
+    expect: { value: "text", metavar: "TEXT", help: "Live: wait until it says this" },
+    timeout: { value: "seconds", metavar: "SECONDS", help: "Live: for --expect, at most so long" },
+    backlog: { help: "Live: begin with what it said lately, up to 256 KiB" },
   },
-  arguments: [],
+  arguments: [{ name: "VM", value: "vm", optional: true, help: "a live VM" }],
   inline: { value: "line" },
   reads: "document",
   writes: "document",
   examples: [
+    { line: "hvsh console web --expect 'login: ' --timeout 60", needs: "kvm" },
     {
       line: "hvsh create | hvsh console --size 80x25 --port agent --port log=stderr | " +
         "jq -c .devices[1]",
@@ -117,11 +142,14 @@ export const verb: Verb = {
       prints: '{"name":"agent","mode":"socket","path":"/tmp/agent.sock"}\n',
     },
   ],
-  build: (document, words, cwd) =>
-    withDevice(document, {
+  build(document, words, cwd) {
+    refuse(words, LIVE, "is for the console of a live VM");
+    return withDevice(document, {
       type: "console",
       name: words.name as string ?? freeName(document, "console"),
       ...size(words),
       ...ports(words, cwd),
-    }),
+    });
+  },
+  run: attach,
 };

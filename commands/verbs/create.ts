@@ -9,6 +9,7 @@ import { MAX_IO_THREADS } from "../../vmm/board.ts";
 import type { Verb, Words } from "../verb.ts";
 import { vmName } from "../vm_name.ts";
 
+const REBOOTS = ["exit", "restart"] as const;
 const DEFAULT_MEMORY = 256 * 2 ** 20;
 
 /**
@@ -24,6 +25,11 @@ export function ioThreads(words: Words): { ioThreads?: number } {
     return { ioThreads: count as number };
   }
   throw new UsageError(`--io-threads: ${count} is not a number from 1 to ${MAX_IO_THREADS}`);
+}
+
+/** What a document says of resets by the guest. */
+export function reboot(words: Words): { reboot?: typeof REBOOTS[number] } {
+  return words.reboot === undefined ? {} : { reboot: words.reboot as typeof REBOOTS[number] };
 }
 
 /** The row of the table. */
@@ -43,9 +49,14 @@ export const verb: Verb = {
       metavar: "N",
       help: "Threads that the devices' I/O is spread over (1)",
     },
+    reboot: {
+      value: REBOOTS,
+      metavar: "exit|restart",
+      help: "What the guest's own reset does: end the VM, or start it anew (exit)",
+    },
   },
   arguments: [],
-  inline: { flags: ["memory", "cpus", "name", "io-threads"] },
+  inline: { flags: ["memory", "cpus", "name", "io-threads", "reboot"] },
   reads: "nothing",
   writes: "document",
   examples: [
@@ -62,6 +73,7 @@ export const verb: Verb = {
     memory: [{ type: "ram", size: memorySize(words.memory as number ?? DEFAULT_MEMORY) }],
     cpus: cpuCount(words.cpus as number ?? 1),
     ...ioThreads(words),
+    ...reboot(words),
     devices: [{ type: "serial", name: "serial0" }],
   }),
 };

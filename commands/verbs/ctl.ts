@@ -4,8 +4,8 @@
  * @module
  */
 import { VmError } from "../../ffi/errors.ts";
+import { eachVm, request } from "../live/clients.ts";
 import { call } from "../live/json_rpc.ts";
-import { findVm } from "../live/run_directory.ts";
 import type { Verb } from "../verb.ts";
 
 /** The row of `ctl`. */
@@ -19,20 +19,22 @@ export const verb: Verb = {
   group: "live",
   flags: {},
   arguments: [
-    { name: "NAME", value: "vm", help: "the VM" },
+    { name: "NAME", value: "vm", help: "the VM, a pattern, or - for handles on stdin" },
     { name: "DEVICE", value: "text", help: "the device's name" },
     { name: "WORD", value: "text", help: "what it is to do" },
     { name: "VALUE", value: "text", optional: true, help: "with what" },
   ],
-  reads: "nothing",
-  writes: "nothing",
+  reads: "handles",
+  writes: "handles",
   examples: [{ line: "hvsh ctl web pm powerbutton", needs: "kvm" }],
-  async run({ name, device, word, value }) {
-    const { control } = findVm(name as string);
+  run(words, context) {
+    const { device, word, value } = words;
     const params = { device, action: word, ...(value === undefined ? {} : { value }) };
-    if (await call(control, "device.act", params) === true) return 0;
-    throw new VmError(`${name} has no device ${device} that takes "${word}"`, {
-      hint: `hvsh stat ${name}`,
+    return eachVm(words, context, async (vm) => {
+      if (await call(vm.control, "device.act", params) === true) return request(vm, "status");
+      throw new VmError(`${vm.name} has no device ${device} that takes "${word}"`, {
+        hint: `hvsh stat ${vm.name}`,
+      });
     });
   },
 };

@@ -3,8 +3,8 @@
  *
  * @module
  */
+import { eachVm } from "../live/clients.ts";
 import { call } from "../live/json_rpc.ts";
-import { findVm } from "../live/run_directory.ts";
 import type { Verb } from "../verb.ts";
 
 const SECONDS = 10;
@@ -25,16 +25,17 @@ export const verb: Verb = {
     },
   },
   arguments: [
-    { name: "NAME", value: "vm", help: "the VM" },
+    { name: "NAME", value: "vm", help: "the VM, a pattern, or - for handles on stdin" },
     { name: "DEVICE", value: "text", help: "the device's name" },
   ],
-  reads: "nothing",
-  writes: "records",
+  reads: "handles",
+  writes: "handles",
   examples: [{ line: "hvsh detach-device web disk1", needs: "kvm" }],
-  async run({ name, device, timeout = SECONDS }, context) {
-    const { control } = findVm(name as string);
-    await call(control, "device.detach", { device, seconds: timeout });
-    await context.emit({ live: name, device });
-    return 0;
+  run(words, context) {
+    const { device, timeout = SECONDS } = words;
+    return eachVm(words, context, async (vm) => {
+      await call(vm.control, "device.detach", { device, seconds: timeout });
+      return { live: vm.name, device };
+    });
   },
 };

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { call } from "../live/json_rpc.ts";
-import { namedVms } from "../live/clients.ts";
+import { eachVm, vmNames } from "../live/clients.ts";
+import { callToEnd } from "../live/json_rpc.ts";
 import type { Verb } from "../verb.ts";
 
 /** The row of `kill`. */
@@ -12,17 +12,17 @@ export const verb: Verb = {
   name: "kill",
   summary: "End live VMs at once",
   description:
-    "Ends each VM as pulling its plug would: the guest is not asked. Returns when it has ended.",
+    "Ends each VM as pulling its plug would: the guest is not asked. Returns when it has ended and its " +
+    "name is free, and passes the handles on.",
   group: "live",
   flags: {},
-  arguments: [{ name: "NAME", value: "vm", optional: true, repeat: true, help: "the VMs" }],
+  arguments: [vmNames],
   reads: "handles",
-  writes: "nothing",
+  writes: "handles",
   examples: [{ line: "hvsh list | hvsh kill", needs: "kvm" }],
-  async run(words, context) {
-    for await (const vm of namedVms(words, context)) {
-      await call(vm.control, "control.kill");
-    }
-    return 0;
-  },
+  run: (words, context) =>
+    eachVm(words, context, async (vm) => {
+      await callToEnd(vm.control, "control.kill");
+      return { live: vm.name, state: "ended" };
+    }),
 };

@@ -3,27 +3,53 @@
  *
  * @module
  */
-import { request } from "../live/clients.ts";
-import { findVms } from "../live/run_directory.ts";
+import { namedVms, request } from "../live/clients.ts";
+import type { Handle } from "../live/owner.ts";
+import { findVms, type RunDirectory } from "../live/run_directory.ts";
+import { outputFlag, type RecordLayout, writeRecords } from "../output.ts";
 import type { Verb } from "../verb.ts";
+
+const LAYOUT: RecordLayout = {
+  columns: [{ key: "live" }, { key: "pid", right: true }, { key: "state" }],
+  name: "live",
+};
 
 /** The row of `list`. */
 export const verb: Verb = {
   name: "list",
   summary: "List the live VMs",
   description:
-    "Prints a handle for each live VM of yours: its name, its owner's process and its state.",
+    "Prints a handle for each live VM of yours: its name, its owner's process and its state. With words, " +
+    "of those that match.",
   group: "live",
-  flags: {},
-  arguments: [],
+  flags: { ...outputFlag },
+  arguments: [{
+    name: "NAME",
+    value: "vm",
+    optional: true,
+    repeat: true,
+    help: "names, or patterns such as 'web*'",
+  }],
   reads: "nothing",
   writes: "handles",
   examples: [{ line: `hvsh list | jq -c 'select(.state=="paused")' | hvsh resume`, needs: "kvm" }],
-  async run(_words, context) {
-    const asked = findVms().map((vm) => request(vm, "status").catch(() => undefined));
-    for await (const handle of asked) {
-      if (handle !== undefined) await context.emit(handle); // the others ended meanwhile
-    }
+  async run(words, context) {
+    const vms = words.name === undefined
+      ? findVms()
+      : await Array.fromAsync(namedVms(words, context));
+    const asked = await Promise.all(vms.map(handleOf));
+    const handles = asked.filter((handle) => handle !== undefined);
+    await writeRecords(handles.map((handle) => ({ ...handle })), LAYOUT, words, context);
     return 0;
   },
 };
+
+/** Undefined for one that has ended meanwhile. */
+async function handleOf(vm: RunDirectory): Promise<Handle | undefined> {
+  try {
+    return await request(vm, "status");
+  } catch (error) {
+    if (vm.live) throw error;
+    return undefined;
+  }
+}

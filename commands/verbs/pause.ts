@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { namedVms, request } from "../live/clients.ts";
+import { eachVm, request, vmNames } from "../live/clients.ts";
 import type { Verb } from "../verb.ts";
 
 /** The row of `pause`. */
@@ -14,12 +14,9 @@ export const verb: Verb = {
     "Holds every vCPU between two instructions and passes the handles on. Memory and devices keep what they have; `resume` goes on.",
   group: "live",
   flags: {},
-  arguments: [{ name: "NAME", value: "vm", optional: true, repeat: true, help: "the VMs" }],
+  arguments: [vmNames],
   reads: "handles",
   writes: "handles",
   examples: [{ line: "hvsh list | hvsh pause", needs: "kvm" }],
-  async run(words, context) {
-    for await (const vm of namedVms(words, context)) await context.emit(await request(vm, "pause"));
-    return 0;
-  },
+  run: (words, context) => eachVm(words, context, (vm) => request(vm, "pause")),
 };

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { namedVms, request } from "../live/clients.ts";
+import { eachVm, request, vmNames } from "../live/clients.ts";
 import type { Verb } from "../verb.ts";
 
 /** The row of `resume`. */
@@ -13,14 +13,9 @@ export const verb: Verb = {
   description: "Lets the vCPUs of paused VMs run again and passes the handles on.",
   group: "live",
   flags: {},
-  arguments: [{ name: "NAME", value: "vm", optional: true, repeat: true, help: "the VMs" }],
+  arguments: [vmNames],
   reads: "handles",
   writes: "handles",
   examples: [{ line: "hvsh resume web", needs: "kvm" }],
-  async run(words, context) {
-    for await (const vm of namedVms(words, context)) {
-      await context.emit(await request(vm, "resume"));
-    }
-    return 0;
-  },
+  run: (words, context) => eachVm(words, context, (vm) => request(vm, "resume")),
 };

@@ -8,6 +8,7 @@ import { parseDocument, type VmDocument } from "../../vmm/document.ts";
 import { applyBuildFlags, bootsFromWords, buildFlags } from "../build_flags.ts";
 import { documents } from "../documents.ts";
 import { detach } from "../live/detach.ts";
+import { escapeFlag } from "../live/escape.ts";
 import { runAttached } from "../live/run_machine.ts";
 import { readStream } from "../stdin_image.ts";
 import type { Verb, VerbContext, Words } from "../verb.ts";
@@ -31,6 +32,7 @@ export const verb: Verb = {
       metavar: "SECONDS",
       help: "end the VM after that, with status 124",
     },
+    escape: escapeFlag,
   },
   arguments: [{
     name: "IMAGE",
@@ -58,7 +60,8 @@ export const verb: Verb = {
       await context.emit(await detach(document, options));
       return 0;
     }
-    return await runAttached(document, { ...options, stdinFree }, context);
+    const escape = typeof words.escape === "string" ? { escape: words.escape } : {};
+    return await runAttached(document, { ...options, ...escape, stdinFree }, context);
   },
 };
 

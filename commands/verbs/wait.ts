@@ -4,9 +4,9 @@
  * @module
  */
 import { VmError } from "../../ffi/errors.ts";
-import { namedVms } from "../live/clients.ts";
+import { namedVms, vmNames } from "../live/clients.ts";
 import { call } from "../live/json_rpc.ts";
-import { type ExitRecord, takeExit } from "../live/owner.ts";
+import { type ExitRecord, type Handle, takeExit } from "../live/owner.ts";
 import type { RunDirectory } from "../live/run_directory.ts";
 import type { Verb } from "../verb.ts";
 
@@ -16,23 +16,32 @@ export const verb: Verb = {
   summary: "Wait for VMs to end",
   description:
     "Blocks until each VM has ended and prints a line for it with the reason and the exit status. " +
+    "With --stop a breakpoint or a pause is enough, and the handle is passed on. " +
     "A detached VM that ended earlier is still told of, once. The exit status is that of the last VM.",
   group: "live",
-  flags: {},
-  arguments: [{ name: "NAME", value: "vm", optional: true, repeat: true, help: "the VMs" }],
+  flags: { stop: { help: "Until each VM stands, paused or ended, and print its handle" } },
+  arguments: [vmNames],
   reads: "handles",
   writes: "records",
-  examples: [{ line: "hvsh wait web", needs: "kvm" }],
+  examples: [
+    { line: "hvsh wait web", needs: "kvm" },
+    { line: "hvsh break web start_kernel && hvsh wait web --stop | hvsh regs", needs: "kvm" },
+  ],
   async run(words, context) {
     let status = 0;
     for await (const vm of namedVms(words, context, { ended: true })) {
-      const record = await exitOf(vm);
-      status = record.status;
+      const record = words.stop === true ? await standing(vm) : await exitOf(vm);
+      status = "status" in record ? record.status : 0;
       await context.emit(record);
     }
     return status;
   },
 };
+
+async function standing(vm: RunDirectory): Promise<Handle | ExitRecord> {
+  if (!vm.live) return await exitOf(vm);
+  return await call(vm.control, "debug.wait") as Handle | ExitRecord;
+}
 
 async function exitOf(vm: RunDirectory): Promise<ExitRecord> {
   if (vm.live) {

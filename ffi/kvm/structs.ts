@@ -118,6 +118,18 @@ export const kvm_msi = struct("kvm_msi", {
   pad: bytes(12),
 });
 
+export const kvm_x86_mce = struct("kvm_x86_mce", {
+  status: u64,
+  addr: u64,
+  misc: u64,
+  mcg_status: u64,
+  bank: u8,
+  pad1: bytes(7),
+  pad2: array(u64, 3),
+});
+
+export const kvm_interrupt = struct("kvm_interrupt", { irq: u32 });
+
 export const kvm_vcpu_events = struct("kvm_vcpu_events", {
   exception_injected: u8,
   exception_nr: u8,
@@ -142,6 +154,23 @@ export const kvm_vcpu_events = struct("kvm_vcpu_events", {
   reserved: bytes(26),
   exception_has_payload: u8,
   exception_payload: u64,
+});
+
+export const kvm_debugregs = struct("kvm_debugregs", {
+  db: array(u64, 4),
+  dr6: u64,
+  dr7: u64,
+  flags: u64,
+  reserved: array(u64, 9),
+});
+
+export const kvm_xcr = struct("kvm_xcr", { xcr: u32, reserved: u32, value: u64 });
+
+export const kvm_xcrs = struct("kvm_xcrs", {
+  nr_xcrs: u32,
+  flags: u32,
+  xcrs: array(kvm_xcr, 16),
+  padding: array(u64, 16),
 });
 
 /** The start of `struct kvm_run`; what the exits say is at the offsets of {@linkcode RunOffset}. */
@@ -178,6 +207,10 @@ export const RunOffset = {
   "fail_entry.hardware_entry_failure_reason": 32,
   "ex.exception": 32,
   "ex.error_code": 36,
+  "debug.arch.exception": 32,
+  "debug.arch.pc": 40,
+  "debug.arch.dr6": 48,
+  "debug.arch.dr7": 56,
   "internal.suberror": 32,
   "internal.ndata": 36,
   "internal.data": 40,

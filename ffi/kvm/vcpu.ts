@@ -7,7 +7,20 @@ import { closeFile } from "../files.ts";
 import { Mapping } from "../mapping.ts";
 import { call, callWith } from "./call.ts";
 import { type CpuidEntry, MAX_CPUID_ENTRIES, packCpuid, unpackCpuid } from "./cpuid.ts";
-import { kvm_msr_entry, kvm_regs, kvm_sregs, type KvmRegs, type KvmSregs } from "./structs.ts";
+import type { Struct } from "../struct.ts";
+import {
+  kvm_debugregs,
+  kvm_interrupt,
+  kvm_mp_state,
+  kvm_msr_entry,
+  kvm_regs,
+  kvm_sregs,
+  kvm_vcpu_events,
+  kvm_x86_mce,
+  kvm_xcrs,
+  type KvmRegs,
+  type KvmSregs,
+} from "./structs.ts";
 
 /** A vCPU: its registers here, its KVM_RUN loop in a thread of its own. */
 export class Vcpu implements Disposable {
@@ -110,6 +123,89 @@ export class Vcpu implements Disposable {
     callWith(this.fd, "SET_LAPIC", page);
   }
 
+  /** Reads the debug registers (api.rst §4.66). */
+  getDebugRegs(): Struct<typeof kvm_debugregs> {
+    const regs = new kvm_debugregs();
+    callWith(this.fd, "GET_DEBUGREGS", regs.bytes());
+    return regs;
+  }
+
+  /** Writes the debug registers. */
+  setDebugRegs(regs: Struct<typeof kvm_debugregs>): void {
+    callWith(this.fd, "SET_DEBUGREGS", regs.bytes());
+  }
+
+  /** The FPU and vector registers as XSAVE stores them, not compacted (api.rst §4.42). */
+  getXsave(): Uint8Array<ArrayBuffer> {
+    const area = new Uint8Array(4096);
+    callWith(this.fd, "GET_XSAVE", area);
+    return area;
+  }
+
+  /** Writes the FPU and vector registers; XSTATE_BV says which parts are not in their initial state. */
+  setXsave(area: Uint8Array<ArrayBuffer>): void {
+    callWith(this.fd, "SET_XSAVE", area);
+  }
+
+  /** Reads the extended control registers. */
+  getXcrs(): Struct<typeof kvm_xcrs> {
+    const xcrs = new kvm_xcrs();
+    callWith(this.fd, "GET_XCRS", xcrs.bytes());
+    return xcrs;
+  }
+
+  /** Writes the extended control registers. */
+  setXcrs(xcrs: Struct<typeof kvm_xcrs>): void {
+    callWith(this.fd, "SET_XCRS", xcrs.bytes());
+  }
+
+  /** Reads what is pending: exceptions, interrupts, NMIs, SMIs. */
+  getEvents(): Struct<typeof kvm_vcpu_events> {
+    const events = new kvm_vcpu_events();
+    callWith(this.fd, "GET_VCPU_EVENTS", events.bytes());
+    return events;
+  }
+
+  /** Writes what is pending; `flags` says which fields count (api.rst §4.32). */
+  setEvents(events: Struct<typeof kvm_vcpu_events>): void {
+    callWith(this.fd, "SET_VCPU_EVENTS", events.bytes());
+  }
+
+  /** Whether it runs, halts or waits for its start: KVM_MP_STATE_* (api.rst §4.38). */
+  getMpState(): number {
+    return readMpState(this.fd);
+  }
+
+  /** Sets whether it runs, halts or waits for its start. */
+  setMpState(value: number): void {
+    const state = new kvm_mp_state();
+    state.mp_state = value;
+    callWith(this.fd, "SET_MP_STATE", state.bytes());
+  }
+
+  /**
+   * Queues an interrupt, for a vCPU without an in-kernel local APIC (api.rst §4.16).
+   *
+   * @param vector 0 to 255
+   * @throws {HostError} EEXIST if another one waits
+   */
+  interrupt(vector: number): void {
+    const interrupt = new kvm_interrupt();
+    interrupt.irq = vector;
+    callWith(this.fd, "INTERRUPT", interrupt.bytes());
+  }
+
+  /**
+   * Puts an error into a bank of the machine check architecture, and raises #MC if it is an uncorrected
+   * one (api.rst §4.107).
+   *
+   * @param mce The bank and its registers
+   * @throws {HostError} EINVAL if there is no such bank, or the status is not valid
+   */
+  machineCheck(mce: Struct<typeof kvm_x86_mce>): void {
+    callWith(this.fd, "X86_SET_MCE", mce.bytes());
+  }
+
   /** Queues a non-maskable interrupt. */
   nmi(): void {
     call(this.fd, "NMI");
@@ -133,6 +229,13 @@ export function readSregs(fd: number): KvmSregs {
   const sregs = new kvm_sregs();
   callWith(fd, "GET_SREGS", sregs.bytes());
   return sregs;
+}
+
+/** Reads what a vCPU does, a KVM_MP_STATE_*, by its descriptor (api.rst §4.38). */
+export function readMpState(fd: number): number {
+  const state = new kvm_mp_state();
+  callWith(fd, "GET_MP_STATE", state.bytes());
+  return state.mp_state;
 }
 
 function packMsrs(values: readonly (readonly [number, bigint])[]) {

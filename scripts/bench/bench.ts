@@ -16,9 +16,14 @@ export interface Bench {
    *
    * @param bench What to work with
    * @param warn Told what is left out, and why
+   * @param isWanted Tells whether a name is: others may be measured too, or left out
    * @returns A result for each name and subject that took part
    */
-  run(bench: Workbench, warn: (line: string) => void): Promise<BenchResult[]>;
+  run(
+    bench: Workbench,
+    warn: (line: string) => void,
+    isWanted: (name: string) => boolean,
+  ): Promise<BenchResult[]>;
 }
 
 /**

@@ -4,10 +4,9 @@
  *
  * @module
  */
-import { fileURLToPath } from "node:url";
 import { guestPath, hasGuest } from "../setup/guests.ts";
-import { findProgram } from "../setup/find_program.ts";
 import { type Bench, resultsOf } from "./bench.ts";
+import { hasHardwareKvm, inEmulatedHost } from "./emulated.ts";
 import { type Contestant, interleave } from "./interleave.ts";
 import type { BenchResult } from "./result.ts";
 import type { Workbench } from "./workbench.ts";
@@ -20,11 +19,6 @@ const UP = "hvsh-guest: up";
 const LIMIT_MILLISECONDS = 120_000;
 /** Of a VMM's end after SIGTERM. */
 const GRACE_MILLISECONDS = 5000;
-/** Of all boots in the emulated host. */
-const EMULATED_SECONDS = 900;
-/** The modules of KVM on hardware; both have a folder there even if they are built in. */
-const HARDWARE_KVM = ["/sys/module/kvm_intel", "/sys/module/kvm_amd"];
-
 /** Linux start to init. */
 export const boot: Bench = {
   names: { [NAME]: "Linux, from the VMM's start to the guest's init" },
@@ -33,13 +27,8 @@ export const boot: Bench = {
       warn(`${NAME} IS LEFT OUT: there is no kernel to boot; run: deno task setup`);
       return [];
     }
-    if (HARDWARE_KVM.some(exists)) return await measure(bench);
-    if (findProgram("qemu-system-x86_64") === undefined) {
-      warn(`${NAME} IS LEFT OUT: this host's KVM is software, and there is no QEMU to emulate one`);
-      return [];
-    }
-    warn(`this host's KVM is software and cannot run Linux: ${NAME} IS RUN IN THE EMULATED HOST`);
-    return await measureInEmulatedHost(bench.signal);
+    if (hasHardwareKvm()) return await measure(bench);
+    return await inEmulatedHost([NAME], bench.signal, warn);
   },
 };
 
@@ -115,31 +104,4 @@ async function end(process: Deno.ChildProcess): Promise<void> {
   }
   await process.status;
   clearTimeout(last);
-}
-
-/** Has the bench run in there, and takes the lines that it prints. */
-async function measureInEmulatedHost(signal: AbortSignal): Promise<BenchResult[]> {
-  const root = fileURLToPath(new URL("../..", import.meta.url));
-  const { success, stdout } = await new Deno.Command(`${root}scripts/emulated-host`, {
-    args: [
-      ...["--timeout", String(EMULATED_SECONDS)],
-      ...["deno", "run", "--quiet", "--allow-all", "scripts/bench.ts", "--json", NAME],
-    ],
-    cwd: root,
-    stdin: "null",
-    stderr: "inherit",
-    signal,
-  }).output();
-  if (!success) throw new Error(`${NAME} failed in the emulated host`);
-  return new TextDecoder().decode(stdout).trim().split("\n").filter((line) => line !== "")
-    .map((line) => JSON.parse(line) as BenchResult);
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch {
-    return false;
-  }
 }

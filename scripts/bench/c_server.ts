@@ -1,27 +1,26 @@
 /**
- * c_vmm.c as a process that goes on and measures when it is asked to.
+ * A program of ours in C, as a process that goes on and measures when it is asked to.
  *
  * @module
  */
 
-const ASK = new TextEncoder().encode("\n");
-
-/** A running c_vmm. */
+/** A running program. */
 export class CServer implements AsyncDisposable {
+  readonly #program: string;
   readonly #process: Deno.ChildProcess;
   readonly #writer: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
   readonly #reader: ReadableStreamDefaultReader<string>;
 
   /**
-   * @param program c_vmm.c, compiled
-   * @param mode `serve` or `kick`
-   * @param guest Path of the guest
+   * @param program Such as c_vmm.c, compiled
+   * @param args Its arguments: how it serves, and what
    * @param signal Ends it at once
    */
-  constructor(program: string, mode: "serve" | "kick", guest: string, signal: AbortSignal) {
+  constructor(program: string, args: readonly string[], signal: AbortSignal) {
+    this.#program = program;
     this.#process = new Deno.Command(program, {
       signal,
-      args: [mode, guest],
+      args: [...args],
       stdin: "piped",
       stdout: "piped",
       stderr: "inherit",
@@ -33,18 +32,29 @@ export class CServer implements AsyncDisposable {
   /**
    * Asks for one measurement.
    *
-   * @returns The numbers that it answers with, in nanoseconds
+   * @param what What it measures, where it can do several things
+   * @returns The numbers that it answers with; times are in nanoseconds
    * @throws {Error} If it has ended; its stderr says why
    */
-  async ask(): Promise<number[]> {
-    await this.#writer.write(ASK);
+  async ask(what = ""): Promise<number[]> {
+    await this.#writer.write(new TextEncoder().encode(`${what}\n`));
+    return (await this.hear()).split(" ").map(Number);
+  }
+
+  /**
+   * Takes a line that it says.
+   *
+   * @returns The line, without its end
+   * @throws {Error} If it has ended; its stderr says why
+   */
+  async hear(): Promise<string> {
     let line = "";
     while (!line.endsWith("\n")) {
       const { value, done } = await this.#reader.read();
-      if (done) throw new Error("c_vmm has ended");
+      if (done) throw new Error(`${this.#program} has ended`);
       line += value;
     }
-    return line.trim().split(" ").map(Number);
+    return line.trim();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -58,11 +58,11 @@ async function contestants(
   stack: AsyncDisposableStack,
 ): Promise<Contestant<number>[]> {
   const guest = build(SLICE, AT_BOOT_SECTOR);
-  const found: Contestant<number>[] = [hvsh(guest)];
+  const found: Contestant<number>[] = [hvsh(guest, false), hvsh(guest, true)];
   const c = await bench.c();
   if (c !== undefined) {
     const server = stack.use(
-      new CServer(c.vmm, "serve", await bench.file(guest), bench.signal),
+      new CServer(c.vmm, ["serve", await bench.file(guest)], bench.signal),
     );
     found.push({
       subject: "c",
@@ -80,17 +80,17 @@ async function contestants(
   return found;
 }
 
-function hvsh(guest: Uint8Array): Contestant<number> {
+function hvsh(guest: Uint8Array, traced: boolean): Contestant<number> {
   const document = benchDocument(guest);
   let used = -Infinity;
   return {
-    subject: "hvsh-in-process",
+    subject: traced ? "hvsh-traced" : "hvsh-in-process",
     async measure() {
       // A thread that was idle for long is gone, and the next one's code is not compiled yet.
       if (performance.now() - used > IDLE_MILLISECONDS / 2) {
-        for (let i = 0; i < WARM_UPS; i++) await millisecondsBetweenMarks(document);
+        for (let i = 0; i < WARM_UPS; i++) await millisecondsBetweenMarks(document, traced);
       }
-      const sample = rate(SLICE, await millisecondsBetweenMarks(document));
+      const sample = rate(SLICE, await millisecondsBetweenMarks(document, traced));
       used = performance.now();
       return sample;
     },

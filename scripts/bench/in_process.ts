@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { traceExits } from "../../vmm/debug/exit_trace.ts";
 import type { VmDocument } from "../../vmm/document.ts";
 import type { VmEndKind } from "../../vmm/end.ts";
 import { Machine } from "../../vmm/machine.ts";
@@ -34,16 +35,28 @@ export function benchDocument(guest: Uint8Array): VmDocument {
  * Runs a guest that marks a begin and an end in a vCPU's thread of its own.
  *
  * @param document What {@linkcode benchDocument} gave
+ * @param traced Whether each of its exits is traced
  * @returns Milliseconds between its marks
  * @throws {Error} If it did not get to its end
  */
-export async function millisecondsBetweenMarks(document: VmDocument): Promise<number> {
+export async function millisecondsBetweenMarks(
+  document: VmDocument,
+  traced = false,
+): Promise<number> {
   await using machine = await Machine.create(document);
   const written: number[] = [];
   machine.console.attach((bytes, device) => {
     if (device === MARK) written.push(...bytes);
   });
-  machine.start();
+  machine.start({ paused: traced });
+  if (traced) {
+    const exits = traceExits(machine.watch);
+    await exits.next(); // it is on
+    machine.resume();
+    let count = 0;
+    for await (const batch of exits) count += batch.length;
+    if (count === 0) throw new Error("No exit was traced");
+  }
   const { kind } = await machine.ended;
   requireEnd(kind, "reset");
   if (written.length !== 8) throw new Error("The guest in hvsh did not mark its end");

@@ -36,7 +36,7 @@ export const kick: Bench = {
     const c = await bench.c();
     if (c !== undefined) {
       const guest = await bench.file(spinning);
-      const server = stack.use(new CServer(c.vmm, "kick", guest, bench.signal));
+      const server = stack.use(new CServer(c.vmm, ["kick", guest], bench.signal));
       contestants.push({ subject: "c", measure: async () => (await server.ask())[0]! / 1e3 });
     }
     return resultsOf(

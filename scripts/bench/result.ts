@@ -13,15 +13,24 @@ export type Subject =
   | "hvsh"
   /** hvsh's `Machine` in one process that goes on. */
   | "hvsh-in-process"
+  /** The same while every exit is traced. */
+  | "hvsh-traced"
+  /** The same with a network by libslirp, and by passt. */
+  | "hvsh-slirp"
+  | "hvsh-passt"
   /** c_vmm.c. */
   | "c"
-  /** `qemu-system-x86_64 -M microvm`. */
+  /** `qemu-system-x86_64`. */
   | "qemu"
+  /** The same with guest memory in a memfd, as hvsh has it. */
+  | "qemu-memfd"
   /** kvmtool. */
-  | "lkvm";
+  | "lkvm"
+  /** A program without a VM: as fast as this machine can be. */
+  | "host";
 
 /** What a bench's numbers are. */
-export type Unit = "exits/s" | "ms" | "us" | "s" | "KiB";
+export type Unit = "exits/s" | "requests/s" | "frames/s" | "MB/s" | "ms" | "us" | "s" | "KiB";
 
 /** What one subject did in one bench. */
 export interface BenchResult extends Summary {
@@ -31,9 +40,9 @@ export interface BenchResult extends Summary {
 }
 
 /** Units of which more is better. */
-const RATES: readonly Unit[] = ["exits/s"];
+const RATES: readonly Unit[] = ["exits/s", "requests/s", "frames/s", "MB/s"];
 /** What to measure the others against: the first of these that took part. */
-const YARDSTICKS: readonly Subject[] = ["c", "qemu", "lkvm"];
+const YARDSTICKS: readonly Subject[] = ["c", "qemu", "lkvm", "host"];
 
 /**
  * A result as one line of JSON, without its end.

@@ -5,14 +5,19 @@
  * It serves commands from the first serial port, a line each, and answers with one:
  *
  *   now                            the time-stamp counter
- *   open TYPE QUEUES               finds and starts the virtio device of that number; "ok"
+ *   open TYPE QUEUES FEATURES      finds and starts the virtio device of that number, with its first
+ *                                  queues and with these of its features 0 to 23; "ok"
  *   disk WRITE RANDOM BYTES DEPTH TICKS
  *                                  requests of so many bytes, so many at a time, for so long
  *   send QUEUE HEADER BYTES DEPTH TICKS
  *                                  buffers of so many bytes behind HEADER zeros
  *   receive QUEUE BYTES COUNT TICKS
  *                                  lends so many buffers, and waits until they are all used
- *   serial BYTES                   so many bytes out of the serial port
+ *   fetch HEADER BYTES BATCH COUNT TICKS
+ *                                  asks again and again, by a frame of so many bytes that it sends on
+ *                                  queue 1, for BATCH frames on queue 0; measures those that came
+ *   greet HEADER                   sends what `frame` said on queue 1, and waits for an answer
+ *   serial BYTES                   so many bytes out of the serial port, before the answer
  *   frame BYTE...                  what `send` sends begins so, in decimal
  *
  * Measurements answer with the count of what was done and the ticks that it took; a line that begins
@@ -207,7 +212,7 @@ static int find(u32 type)
 }
 
 /* §4.1.4: where each structure is. */
-static void open(u32 type, u32 count)
+static void open(u32 type, u32 count, u32 features)
 {
 	int device = find(type);
 	volatile struct common *common = 0;
@@ -237,7 +242,7 @@ static void open(u32 type, u32 count)
 	common->device_feature_select = 0;
 	event_idx = common->device_feature >> FEATURE_EVENT_IDX & 1;
 	common->driver_feature_select = 0;
-	common->driver_feature = event_idx << FEATURE_EVENT_IDX;
+	common->driver_feature = event_idx << FEATURE_EVENT_IDX | features;
 	common->driver_feature_select = 1;
 	common->driver_feature = 1 << (FEATURE_VERSION_1 - 32);
 	common->device_status = ACKNOWLEDGE | DRIVER | FEATURES_OK;
@@ -425,11 +430,68 @@ static void receive(const char *words)
 	answer(came, now() - first);
 }
 
+/* Buffers for what comes stay lent from here on. */
+static void lend_all(struct queue *q)
+{
+	while ((u16)(q->added - q->seen) < q->size) lend(q, q->added & (q->size - 1), BUFFER, DESC_WRITE);
+	show(q);
+}
+
+static void send_one(struct queue *q, u64 header, u64 bytes)
+{
+	while (done(q)) take(q);
+	fill(q, 0, header);
+	lend(q, 0, header + bytes, 0);
+	show(q);
+	while (!done(q)) asm volatile("pause");
+	take(q);
+}
+
+static void greet(const char *words)
+{
+	u64 header = number(&words), end = now() + (1ull << 33);
+	lend_all(&queues[0]);
+	send_one(&queues[1], header, frame_bytes);
+	while (!done(&queues[0])) if (now() > end) return say("!there is no answer\n");
+	while (done(&queues[0])) add(&queues[0], take(&queues[0]));
+	show(&queues[0]);
+	say("ok\n");
+}
+
+static void fetch(const char *words)
+{
+	struct queue *q = &queues[0];
+	u64 header = number(&words), bytes = number(&words), batch = number(&words);
+	u64 goal = number(&words), ticks = number(&words);
+	u64 came = 0, asked = 0, first = now(), end = first + ticks;
+	while (came < goal) {
+		/* Two batches are on their way, so that nobody waits and no buffer runs over. */
+		while (asked < goal && asked - came <= batch) {
+			send_one(&queues[1], header, bytes);
+			asked += batch;
+		}
+		while (!done(q))
+			if (now() > end) {
+				say("!of ");
+				say_number(asked);
+				say(" frames only these came: ");
+				say_number(came);
+				return say("\n");
+			}
+		do {
+			if (q->used->ring[q->seen & (q->size - 1)].len >= bytes) came++; /* and no ARP */
+			add(q, take(q));
+		} while (done(q));
+		show(q);
+	}
+	answer(came, now() - first);
+}
+
 static void serial(const char *words)
 {
 	u64 bytes = number(&words), first = now();
 	for (u64 n = 0; n < bytes; n++) out8(SERIAL, '.');
-	say("\n");
+	say(" ");
 	answer(bytes, now() - first);
 }
 
@@ -449,10 +511,13 @@ void serve(void)
 		if (behind("now")) answer(0, now());
 		else if ((words = behind("open"))) {
 			u32 type = number(&words);
-			open(type, number(&words));
+			u32 count = number(&words);
+			open(type, count, number(&words));
 		} else if ((words = behind("disk"))) disk(words);
 		else if ((words = behind("send"))) send(words);
 		else if ((words = behind("receive"))) receive(words);
+		else if ((words = behind("fetch"))) fetch(words);
+		else if ((words = behind("greet"))) greet(words);
 		else if ((words = behind("serial"))) serial(words);
 		else if ((words = behind("frame"))) set_frame(words);
 		else say("!what?\n");

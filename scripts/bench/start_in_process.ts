@@ -29,7 +29,7 @@ export const startInProcess: Bench = {
     const c = await bench.c();
     if (c !== undefined) {
       const guest = await bench.file(tiny);
-      const server = stack.use(new CServer(c.vmm, "serve", guest, bench.signal));
+      const server = stack.use(new CServer(c.vmm, ["serve", guest], bench.signal));
       contestants.push({ subject: "c", measure: async () => (await server.ask())[0]! / 1e6 });
     }
     return resultsOf(

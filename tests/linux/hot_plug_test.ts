@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { LinuxGuest } from "../linux_guest.ts";
 import { onNativeKvm } from "../on_kvm.ts";
 import { HvshHome } from "../run_hvsh.ts";
+import { PlainServer } from "./plain_http.ts";
 
 /** Nothing in here rescans a bus. */
 const script = (port: number) => `
@@ -26,14 +27,11 @@ pause gone
 
 onNativeKvm("a guest takes a disk and a network card while it runs, and lets them go", async () => {
   await using home = new HvshHome();
-  await using server = Deno.serve(
-    { hostname: "127.0.0.1", port: 0, onListen() {} },
-    () => new Response("from the host"),
-  );
+  await using server = new PlainServer({ "/": "from the host" });
   home.write("hello", "a file of the host");
   const made = await home.line("mkdir tree && mv hello tree && mkfs.ext4 -q -d tree hot.img 8M");
   assert.equal(made.status, 0, made.stderr);
-  await using guest = LinuxGuest.start(home, ["-n", "web"], script(server.addr.port));
+  await using guest = LinuxGuest.start(home, ["-n", "web"], script(server.port));
   const hvsh = async (...words: string[]) => {
     const { status, stdout, stderr } = await home.run(words);
     assert.deepEqual([status, stderr], [0, ""]);

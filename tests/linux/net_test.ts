@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { LinuxGuest, type Said } from "../linux_guest.ts";
 import { onNativeKvm } from "../on_kvm.ts";
 import { HvshHome } from "../run_hvsh.ts";
+import { plainGet, PlainServer } from "./plain_http.ts";
 
 const TEXT = "from the host\n";
 const LARGE = new Uint8Array(3_000_000).map((_, n) => n * n >> 7);
@@ -16,24 +17,10 @@ httpd -p 80 -h /www
 reach() {
   say text $(wget -q -O - "$1/text")
   say large $(wget -q -O - "$1/large" | md5sum)
-  md5sum < /www/posted > /dev/null 2>&1 || head -c 2000000 /dev/urandom > /www/posted
+  head -c 2000000 /dev/urandom > /www/posted
   say posted $(md5sum < /www/posted)
 }
 `;
-
-/** A web server of the host. */
-class HostServer implements AsyncDisposable {
-  readonly #server = Deno.serve(
-    { hostname: "127.0.0.1", port: 0, onListen() {} },
-    ({ url }) => new Response(url.endsWith("/large") ? LARGE : TEXT),
-  );
-  /** Its port. */
-  readonly port = this.#server.addr.port;
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#server.shutdown();
-  }
-}
 
 /** A port that nobody listens on now. */
 function freePort(): number {
@@ -54,7 +41,7 @@ for (const [backend, program] of [["passt", "passt"], ["slirp", "libslirp.so.0"]
     `by ${backend} a guest reaches a web server of the host and is reached through a forwarded port`,
     async () => {
       await using home = new HvshHome();
-      await using server = new HostServer();
+      await using server = new PlainServer({ "/text": TEXT, "/large": LARGE });
       const port = freePort();
       const net = `${backend} --forward tcp:${port}:80 --mac 52:54:00:00:00:07`;
       await using guest = LinuxGuest.start(
@@ -71,10 +58,9 @@ for (const [backend, program] of [["passt", "passt"], ["slirp", "libslirp.so.0"]
       `,
       );
       await guest.said("serving");
-      const body = async (path: string) =>
-        await (await fetch(`http://127.0.0.1:${port}/${path}`)).bytes();
-      assert.equal(new TextDecoder().decode(await body("")), "from the guest\n");
-      const posted = await body("posted");
+      const index = await plainGet(port, "/");
+      assert.equal(new TextDecoder().decode(index), "from the guest\n");
+      const posted = await plainGet(port, "/posted");
       await guest.go();
       const said = await guest.end();
       assert.equal(said.one("mac"), "52:54:00:00:00:07");

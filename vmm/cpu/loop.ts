@@ -9,9 +9,10 @@ import { Exit, INTERNAL_ERROR_EMULATION } from "../../ffi/kvm/exit.ts";
 import { Ioctl } from "../../ffi/kvm/ioctl.ts";
 import { RunOffset } from "../../ffi/kvm/structs.ts";
 import { errno, libc } from "../../ffi/libc.ts";
-import { type Arena, Request, VcpuState } from "../arena.ts";
+import { type Arena, DebugStopKind, Request, TRAP_PORT, VcpuState } from "../arena.ts";
 import type { Bus } from "../bus.ts";
 import type { Width } from "../device.ts";
+import type { VcpuWatch } from "../debug/vcpu_watch.ts";
 import type { DeviceSet } from "../device_set.ts";
 import { captureFault, type Fault } from "./fault.ts";
 import { fixUp } from "./fix_up.ts";
@@ -40,6 +41,8 @@ export interface VcpuPlace {
    * loop runs on the thread that reads it.
    */
   readonly yields: boolean;
+  /** What watches it; it changes only while the loop is left. */
+  watch?: VcpuWatch;
 }
 
 /** What {@linkcode runVcpu} gives when it has given its thread back before the VM stopped. */
@@ -64,26 +67,45 @@ export function runVcpu(
   const halves = new Uint16Array(place.run);
   const words = new Uint32Array(place.run);
   const { kvm_run } = libc;
+  const tracer = place.watch?.tracer;
+  const sampler = place.watch?.sampler;
+  /** The last access is carried out when KVM_RUN is entered again, not before (api.rst §5). */
+  let unfinishedAccess = false;
 
   arena.setVcpuState(id, VcpuState.RUNNING);
   for (;;) {
-    if (arena.stopping) return undefined;
+    if (arena.stopping) {
+      if (!arena.restarting) return undefined;
+      arena.standStill(id);
+    }
     const request = arena.request(id);
     if (request === Request.STOP) return undefined;
     if (arena.changeAsked(id)) return CHANGE;
     if (request === Request.PAUSE) {
-      arena.setVcpuState(id, VcpuState.PAUSED);
-      arena.waitWhileRequested(id, Request.PAUSE);
-      arena.setVcpuState(id, VcpuState.RUNNING);
-      continue;
+      if (!unfinishedAccess) {
+        if (place.yields) return UNFINISHED;
+        arena.setVcpuState(id, VcpuState.PAUSED);
+        arena.waitWhileRequested(id, Request.PAUSE);
+        arena.setVcpuState(id, VcpuState.RUNNING);
+        continue;
+      }
+      // Whoever looks at the registers is to see them after the instruction.
+      Atomics.store(bytes, RunOffset.immediate_exit, 1);
     }
+    // KVM's emulator does not tell of a step whose instruction has left it for user space.
+    const endsStep = request === Request.STEP && unfinishedAccess;
+    if (endsStep) Atomics.store(bytes, RunOffset.immediate_exit, 1);
 
     if (kvm_run(fd, Ioctl.RUN, 0) < 0) {
       const code = errno();
       // EINTR: a kick, or immediate_exit after it; EAGAIN: a waiting AP took its SIPI.
       if (code === Errno.EINTR) {
         Atomics.store(bytes, RunOffset.immediate_exit, 0);
+        unfinishedAccess = false;
+        if (endsStep) arena.stopForDebugger(id, DebugStopKind.STEP_ENDED);
         if (place.yields) return UNFINISHED;
+        sampler?.kicked();
+        tracer?.interrupted();
         continue;
       }
       if (code === Errno.EAGAIN) continue;
@@ -91,12 +113,23 @@ export function runVcpu(
       return captureFault(fd, id, place.run, code);
     }
 
+    unfinishedAccess = false;
+    if (tracer !== undefined) tracer.exited();
     switch (words[RunOffset.exit_reason / 4]) {
       case Exit.IO:
+        unfinishedAccess = true;
+        if (halves[RunOffset["io.port"] / 2] === TRAP_PORT && arena.hasTraps) {
+          arena.stopForDebugger(id, DebugStopKind.TRAP);
+          break;
+        }
         portAccess(bus, bytes, halves, words);
         break;
       case Exit.MMIO:
         memoryAccess(bus, bytes, words);
+        unfinishedAccess = true;
+        break;
+      case Exit.DEBUG:
+        arena.stopForDebugger(id, DebugStopKind.EXIT);
         break;
       case Exit.HLT:
         // Without interrupt controllers nothing can wake it.
@@ -128,6 +161,7 @@ export function runVcpu(
       case Exit.X86_RDMSR:
       case Exit.X86_WRMSR:
         bytes[RunOffset["msr.error"]] = 1; // the guest gets #GP, as for any MSR that isn't there
+        unfinishedAccess = true;
         break;
       case Exit.INTR:
       case Exit.IRQ_WINDOW_OPEN:
@@ -140,6 +174,7 @@ export function runVcpu(
         return captureFault(fd, id, place.run, 0);
     }
 
+    if (tracer !== undefined) tracer.answered();
     const wait = devices.takeWait();
     if (wait !== undefined) {
       if (place.yields) return UNFINISHED;
@@ -214,7 +249,8 @@ function waitUntil(arena: Arena, id: number, ready: () => boolean): void {
   for (;;) {
     const seen = arena.progress;
     if (ready() || arena.stopping) return;
-    if (arena.request(id) !== Request.RUN || arena.changeAsked(id)) return;
+    const request = arena.request(id);
+    if ((request !== Request.RUN && request !== Request.STEP) || arena.changeAsked(id)) return;
     arena.waitForProgress(seen);
   }
 }

@@ -138,10 +138,12 @@ class Serial implements Device {
     return taken;
   }
 
-  action(name: string): boolean {
+  /** `break`; its value is typed right behind it, as a kernel's SysRq wants it. */
+  action(name: string, value = ""): boolean {
     if (name !== "break") return false;
     if ((this.#s.mcr & MCR.LOOP) === 0) {
       this.#receiver.put(0, true);
+      for (const byte of new TextEncoder().encode(value)) this.#receiver.put(byte, false);
       this.#update();
     }
     return true;

@@ -4,9 +4,12 @@
  *
  * @module
  */
-import { VmError } from "../../ffi/errors.ts";
+import { hasDescriptors } from "../../ffi/descriptor_limit.ts";
+import { Errno } from "../../ffi/errno.ts";
+import { HostError, VmError } from "../../ffi/errors.ts";
 import type { Fault } from "../cpu/fault.ts";
 import type { DeviceEvent } from "../device.ts";
+import type { WatchPlan } from "../debug/watch_plan.ts";
 import type { DeviceSetPlan, EventSink, PlacedDevice } from "../device_set.ts";
 
 /** How long an idle thread stays for the next VM. */
@@ -41,8 +44,17 @@ export type DeviceChange =
   | { readonly kind: "attach"; readonly placed: PlacedDevice }
   | { readonly kind: "detach"; readonly name: string };
 
+/** What vCPUs are to be watched for from now on. */
+export interface WatchChange {
+  readonly kind: "watch";
+  readonly plan: WatchPlan;
+}
+
+/** What a thread takes while it runs. */
+export type ThreadChange = DeviceChange | WatchChange;
+
 /** What a thread is told. */
-export type ThreadOrder = Int32Array | VcpuAssignment | IoAssignment | DeviceChange;
+export type ThreadOrder = Int32Array | VcpuAssignment | IoAssignment | ThreadChange;
 
 /** What went wrong in a thread. */
 interface Failure {
@@ -61,7 +73,14 @@ export type ThreadReport =
 /** `deno task build` gives the Worker a folder of its own. */
 const WORKER = import.meta.url.endsWith(".ts") ? "./worker.ts" : "../worker/worker.js";
 
+/** Descriptors that a Worker has, and as it reads its modules; where it gets none, Deno panics. */
+const WORKER_FILES = 16;
+/** Room for more than that: a VM whose descriptors are scarce opens its devices first. */
+const PLENTY = 256;
+
 const pool: MachineThread[] = [];
+/** Workers that have not said that they are there. */
+let starting = 0;
 
 /** A thread that runs one thing at a time. */
 export class MachineThread {
@@ -74,6 +93,7 @@ export class MachineThread {
 
   private constructor() {
     this.#lease[0] = Lease.TAKEN;
+    starting++;
     this.#worker = new Worker(new URL(WORKER, import.meta.url), { type: "module" });
     this.#worker.onmessage = ({ data }: MessageEvent<ThreadReport>) => this.#take(data);
     this.#worker.onerror = (event) => {
@@ -94,13 +114,37 @@ export class MachineThread {
   }
 
   /**
-   * Starts threads before they are needed, while documents and images are read.
+   * Takes threads before they are needed, while images are read.
+   *
+   * @param count How many
+   * @returns So many, or none where descriptors are scarce
+   */
+  static ahead(count: number): MachineThread[] {
+    if (!hasDescriptors((starting + count) * WORKER_FILES + PLENTY)) return [];
+    return Array.from({ length: count }, () => MachineThread.acquire());
+  }
+
+  /**
+   * Starts threads before they are needed, while documents are read.
    *
    * @param count How many
    */
   static prepare(count: number): void {
-    const threads = Array.from({ length: count }, () => new MachineThread());
-    for (const thread of threads) thread.release();
+    for (const thread of MachineThread.ahead(count)) thread.release();
+  }
+
+  /**
+   * Looks that threads can be started.
+   *
+   * @param count How many are about to be acquired
+   * @throws {HostError} If there are too few descriptors for them
+   */
+  static requireRoom(count: number): void {
+    const more = Math.max(0, count - pool.length) + starting;
+    if (hasDescriptors(more * WORKER_FILES)) return;
+    throw new HostError("starting a thread", Errno.EMFILE, {
+      hint: `\`ulimit -n\`: each thread takes up to ${WORKER_FILES} descriptors`,
+    });
   }
 
   /**
@@ -136,11 +180,11 @@ export class MachineThread {
   /**
    * Has a thread that runs take a change; it must be brought out of its loop by whoever asks.
    *
-   * @param change A device that comes or goes
+   * @param change A device that comes or goes, or what to watch
    * @returns Resolves when the thread has it, or has ended
    * @throws {VmError} If the device's code throws there
    */
-  async change(change: DeviceChange): Promise<void> {
+  async change(change: ThreadChange): Promise<void> {
     if (this.#ended === undefined) return;
     const failure = await new Promise<Failure | undefined>((resolve) => {
       this.#changed = resolve;
@@ -165,6 +209,7 @@ export class MachineThread {
   #take(report: ThreadReport): void {
     switch (report.kind) {
       case "ready":
+        starting--;
         return;
       case "event":
         this.#event?.(report.device, report.event);

@@ -11,16 +11,17 @@ import { viewMemory } from "../../ffi/mapping.ts";
 import { holdSigpipe, threadId } from "../../ffi/signals.ts";
 import { Arena } from "../arena.ts";
 import type { Fault } from "../cpu/fault.ts";
-import { CHANGE, runVcpu } from "../cpu/loop.ts";
+import { CHANGE, runVcpu, type VcpuPlace } from "../cpu/loop.ts";
+import type { WatchPlan } from "../debug/watch_plan.ts";
 import type { DevicePlan, DeviceType } from "../device.ts";
 import { DeviceSet, type OpenDevice, type PlacedDevice } from "../device_set.ts";
 import { loadDeviceType } from "../devices/registry.ts";
 import { IoThreadLoop } from "./io_thread_loop.ts";
 import {
-  type DeviceChange,
   IDLE_MILLISECONDS,
   type IoAssignment,
   Lease,
+  type ThreadChange,
   type ThreadOrder,
   type ThreadReport,
   type VcpuAssignment,
@@ -30,7 +31,7 @@ let lease: Int32Array | undefined;
 let idle: ReturnType<typeof setTimeout> | undefined;
 
 /** Changes that came, and who waits for one. */
-const changes: DeviceChange[] = [];
+const changes: ThreadChange[] = [];
 let changeCame: (() => void) | undefined;
 
 self.onmessage = async ({ data }: MessageEvent<ThreadOrder>) => {
@@ -40,7 +41,7 @@ self.onmessage = async ({ data }: MessageEvent<ThreadOrder>) => {
     closeWhenIdle();
     return;
   }
-  if (data.kind === "attach" || data.kind === "detach") {
+  if (data.kind !== "vcpu" && data.kind !== "io") {
     changes.push(data);
     changeCame?.();
     return;
@@ -71,15 +72,24 @@ async function runAsVcpu(assignment: VcpuAssignment): Promise<Fault | undefined>
   const devices = await openDevices(arena, assignment);
   // The views go before the report: the main thread unmaps as soon as it has that.
   const run = viewMemory(runAddress, runSize);
+  const { irqchip } = plan;
+  const place: VcpuPlace = { id, fd: vcpuFd, run, arena, devices, irqchip, yields: false };
   try {
     arena.setThreadId(id, threadId());
-    const place = { id, fd: vcpuFd, run, arena, devices, irqchip: plan.irqchip, yields: false };
     for (;;) {
       const result = runVcpu(place);
       if (result !== CHANGE) return typeof result === "object" ? result : undefined;
-      await takeChange(devices, () => {}, () => arena.changeDone(id));
+      await takeChange({
+        devices,
+        taken: () => arena.changeDone(id),
+        watch: async (plan) => {
+          const { watchVcpu } = await import("../debug/vcpu_watch.ts");
+          place.watch = watchVcpu(plan, place);
+        },
+      });
     }
   } finally {
+    place.watch?.tracer?.answered(); // the exit that was the end
     arena.setThreadId(id, 0); // nothing to kick any more
     run.transfer(0);
     devices.close();
@@ -96,11 +106,15 @@ async function serveDevices(assignment: IoAssignment): Promise<undefined> {
     using loop = new IoThreadLoop(arena, devices, id, plan.ioFds[id]!);
     for (const open of devices.devices) if (open.io === id) loop.serve(open);
     while (loop.run() === "change") {
-      await takeChange(devices, (open, came) => {
-        if (open.io !== id) return;
-        if (came) loop.serve(open);
-        else loop.release(open);
-      }, () => arena.ioChangeDone(id));
+      await takeChange({
+        devices,
+        taken: () => arena.ioChangeDone(id),
+        follow: (open, came) => {
+          if (open.io !== id) return;
+          if (came) loop.serve(open);
+          else loop.release(open);
+        },
+      });
     }
   } finally {
     devices.close();
@@ -116,38 +130,48 @@ async function openDevices(arena: Arena, { plan }: { plan: VcpuAssignment["plan"
   return devices;
 }
 
+/** A thread that takes changes. */
+interface ChangingThread {
+  readonly devices: DeviceSet;
+  /** The change's mark can go. */
+  taken(): void;
+  /** A device came, or goes. */
+  follow?(open: OpenDevice, came: boolean): void;
+  /** Something else is to be watched. */
+  watch?(plan: WatchPlan): Promise<void>;
+}
+
 /** Takes the change that this thread was brought out of its loop for. */
-async function takeChange(
-  devices: DeviceSet,
-  follow: (open: OpenDevice, came: boolean) => void,
-  taken: () => void,
-): Promise<void> {
+async function takeChange(thread: ChangingThread): Promise<void> {
   while (changes.length === 0) {
     await new Promise<void>((resolve) => changeCame = resolve);
   }
   changeCame = undefined;
-  taken(); // before the report, which the next change may follow at once
+  thread.taken(); // before the report, which the next change may follow at once
   try {
-    await apply(changes.shift()!, devices, follow);
+    await apply(changes.shift()!, thread);
     report({ kind: "changed" });
   } catch (error) {
     report({ kind: "changed", failure: describe(error) });
   }
 }
 
-async function apply(
-  change: DeviceChange,
-  devices: DeviceSet,
-  follow: (open: OpenDevice, came: boolean) => void,
-): Promise<void> {
-  if (change.kind === "attach") {
-    const placed: PlacedDevice = change.placed;
-    follow(devices.attach(placed, await typeOf(placed.plan)), true);
-  } else {
-    const open = devices.devices.find(({ name }) => name === change.name);
-    if (open === undefined) return;
-    follow(open, false);
-    devices.detach(open.name);
+async function apply(change: ThreadChange, { devices, follow, watch }: ChangingThread) {
+  switch (change.kind) {
+    case "watch":
+      return await watch?.(change.plan);
+    case "attach": {
+      const placed: PlacedDevice = change.placed;
+      const open = devices.attach(placed, await typeOf(placed.plan));
+      follow?.(open, true);
+      return;
+    }
+    case "detach": {
+      const open = devices.devices.find(({ name }) => name === change.name);
+      if (open === undefined) return;
+      follow?.(open, false);
+      devices.detach(open.name);
+    }
   }
 }
 

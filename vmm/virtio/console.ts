@@ -171,7 +171,9 @@ class VirtioConsole implements VirtioDevice {
     let taken = 0;
     if (this.listening()) {
       const queue = this.#context.queues[receiveQueue(0)]!;
-      while (taken < bytes.length) {
+      // A guest may go on lending buffers without a byte of room: then it is another call's turn.
+      let left = queue.size;
+      while (taken < bytes.length && left-- > 0) {
         const chain = queue.pop();
         if (chain === undefined) break;
         const written = chain.write(0, bytes.subarray(taken));
@@ -180,6 +182,7 @@ class VirtioConsole implements VirtioDevice {
       }
       queue.signal();
       state.received += taken;
+      if (left < 0) this.#context.rearm();
     }
     if (taken < bytes.length) this.#state.refused = 1;
     return taken;

@@ -5,6 +5,7 @@ import { closeFile } from "../../ffi/files.ts";
 import { errno, libc } from "../../ffi/libc.ts";
 import { connectUnixSocket } from "../../ffi/unix_socket.ts";
 import { ConsoleGuest, portQueue } from "../../tests/console_guest.ts";
+import { DescFlag } from "../../tests/virtio_driver.ts";
 import {
   TRANSPORTS,
   VirtioMachine,
@@ -13,6 +14,7 @@ import {
 import { ConsoleFeature, ControlEvent } from "./console/state.ts";
 import { virtioConsole } from "./console.ts";
 import { Status } from "./status.ts";
+import type { Virtqueue } from "./virtio_device.ts";
 
 const { DEVICE_READY, DEVICE_ADD, PORT_READY, CONSOLE_PORT, RESIZE, PORT_OPEN, PORT_NAME } =
   ControlEvent;
@@ -397,3 +399,32 @@ function take(fd: number): string {
   const count = Number(libc.read(fd, bytes, 4096n));
   return new TextDecoder().decode(bytes.subarray(0, Math.max(0, count)));
 }
+
+Deno.test("a guest that lends empty buffers for ever does not hold the main thread up", async () => {
+  const MANY = 100_000;
+  let popped = 0;
+  /** Just before each chain is popped the guest makes one more available. */
+  const mad: typeof virtioConsole = {
+    ...virtioConsole,
+    open(config, context) {
+      const [first, ...others] = context.queues;
+      const pop = () => {
+        if (++popped < MANY) vm.driver(0).makeAvailable(0);
+        return first!.pop();
+      };
+      const queue: Virtqueue = Object.create(first!, {
+        ...{ pop: { value: pop }, push: { value: first!.push.bind(first) } },
+        ...{ signal: { value: first!.signal.bind(first) }, size: { get: () => first!.size } },
+      });
+      return virtioConsole.open(
+        config,
+        Object.create(context, { queues: { value: [queue, ...others] } }),
+      );
+    },
+  };
+  await using vm = await VirtioMachine.open(mad, {}, { without: [ConsoleFeature.MULTIPORT] });
+  vm.driver(0).setDescriptor(0, { address: 0, length: 0, flags: DescFlag.WRITE });
+  assert.equal(vm.threads.main.receive!(encoder.encode("x")), 0);
+  assert.ok(popped < 1000, `${popped} were popped`);
+  assert.equal(vm.rearms, 1, "what was refused is offered again");
+});

@@ -52,6 +52,14 @@ async function withDisk(
   await work(new BlockGuest(vm), vm, image);
 }
 
+/** A test over each transport. */
+function onEach(name: string, test: (open: typeof withDisk) => Promise<void>): void {
+  for (const transport of TRANSPORTS) {
+    Deno.test(`${transport}: ${name}`, () =>
+      test((config, work, options) => withDisk(config, work, { transport, ...options })));
+  }
+}
+
 for (const transport of TRANSPORTS) {
   for (const engine of ENGINES) {
     Deno.test(`${transport}, ${engine}: what is written is read back, and lies in the file`, async () => {
@@ -150,7 +158,7 @@ for (const engine of ENGINES) {
   });
 }
 
-Deno.test("GET_ID gives the serial number, by default the device's name", async () => {
+onEach("GET_ID gives the serial number, by default the device's name", async (withDisk) => {
   const request = { read: [blockHeader(BlkType.GET_ID)], write: [20, 1] };
   const name = (data: Uint8Array) => new TextDecoder().decode(data).replace(/\0+$/, "");
   await withDisk({}, async (guest) => {
@@ -179,7 +187,7 @@ for (const engine of ENGINES) {
   });
 }
 
-Deno.test("a read-only disk refuses all writing, and offers none", async () => {
+onEach("a read-only disk refuses all writing, and offers none", async (withDisk) => {
   await withDisk({ readonly: true }, async (guest, vm, image) => {
     assert.equal((vm.registers.offered >> BigInt(BlkFeature.RO)) & 1n, 1n);
     for (const bit of [BlkFeature.DISCARD, BlkFeature.WRITE_ZEROES, BlkFeature.FLUSH]) {
@@ -210,7 +218,7 @@ Deno.test("the driver switches the write cache off", async () => {
   }, { without: [BlkFeature.FLUSH] });
 });
 
-Deno.test("wrong requests get an error status, and the disk goes on", async () => {
+onEach("wrong requests get an error status, and the disk goes on", async (withDisk) => {
   await withDisk({}, async (guest, vm, image) => {
     const status = async (parts: Parameters<BlockGuest["request"]>[0]) =>
       (await guest.request(parts)).status;
@@ -254,7 +262,7 @@ Deno.test("wrong requests get an error status, and the disk goes on", async () =
   });
 });
 
-Deno.test("without the features discards and zeroes are unsupported", async () => {
+onEach("without the features discards and zeroes are unsupported", async (withDisk) => {
   await withDisk({}, async (guest) => {
     assert.equal(await guest.status(BlkType.DISCARD, blockRange(0, 1)), UNSUPP);
     assert.equal(await guest.status(BlkType.WRITE_ZEROES, blockRange(0, 1)), UNSUPP);
@@ -295,20 +303,23 @@ for (const transport of TRANSPORTS) {
   });
 }
 
-Deno.test("a file that is cut off under the disk gives errors, and an event, and recovers", async () => {
-  for (const engine of ENGINES) {
-    await withDisk({ engine }, async (guest, vm, image) => {
-      Deno.truncateSync(image.path, 100 * 512);
-      assert.deepEqual(await guest.read(0, 100), image.bytes.slice(0, 100 * 512));
-      assert.equal((await guest.request(readRequest(99, 2))).status, IOERR);
-      assert.equal((await guest.request(readRequest(500, 8))).status, IOERR);
-      assert.equal(vm.events.length, 1, "events are not a flood");
-      assert.match(vm.events[0]!.message!, /EIO/);
-      await guest.write(500, pattern(512, 8));
-      assert.deepEqual(await guest.read(500, 1), pattern(512, 8));
-    });
-  }
-});
+onEach(
+  "a file that is cut off under the disk gives errors, and an event, and recovers",
+  async (withDisk) => {
+    for (const engine of ENGINES) {
+      await withDisk({ engine }, async (guest, vm, image) => {
+        Deno.truncateSync(image.path, 100 * 512);
+        assert.deepEqual(await guest.read(0, 100), image.bytes.slice(0, 100 * 512));
+        assert.equal((await guest.request(readRequest(99, 2))).status, IOERR);
+        assert.equal((await guest.request(readRequest(500, 8))).status, IOERR);
+        assert.equal(vm.events.length, 1, "events are not a flood");
+        assert.match(vm.events[0]!.message!, /EIO/);
+        await guest.write(500, pattern(512, 8));
+        assert.deepEqual(await guest.read(500, 1), pattern(512, 8));
+      });
+    }
+  },
+);
 
 for (const engine of ENGINES) {
   Deno.test(`${engine}: O_DIRECT where memory and sectors are aligned to it, the page cache elsewhere`, async () => {

@@ -109,7 +109,15 @@ for (const transport of TRANSPORTS) {
   });
 }
 
-Deno.test("a frame longer than a buffer goes over several, and says over how many", async () => {
+/** A test over each transport. */
+function onEach(name: string, test: (openCard: typeof open) => Promise<void>): void {
+  for (const transport of TRANSPORTS) {
+    Deno.test(`${transport}: ${name}`, () =>
+      test((config, options) => open(config, { transport, ...options })));
+  }
+}
+
+onEach("a frame longer than a buffer goes over several, and says over how many", async (open) => {
   const { vm, peer } = await open();
   await using _ = vm;
   const guest = new NetGuest(vm);
@@ -120,7 +128,7 @@ Deno.test("a frame longer than a buffer goes over several, and says over how man
   assert.equal(vm.stats.rx_dropped, 0);
 });
 
-Deno.test("a frame waits until there are enough buffers for it", async () => {
+onEach("a frame waits until there are enough buffers for it", async (open) => {
   const { vm, peer } = await open();
   await using _ = vm;
   const guest = new NetGuest(vm, 2);
@@ -139,7 +147,7 @@ Deno.test("a frame waits until there are enough buffers for it", async () => {
   assert.deepEqual(guest.received.map(({ frame }) => frame), [testFrame(6000), testFrame(61)]);
 });
 
-Deno.test("a frame that all of the queue's buffers together can't hold is dropped", async () => {
+onEach("a frame that all of the queue's buffers together can't hold is dropped", async (open) => {
   const { vm, peer } = await open({}, { queueSize: 4 });
   await using _ = vm;
   const guest = new NetGuest(vm, 4, 100);
@@ -149,7 +157,7 @@ Deno.test("a frame that all of the queue's buffers together can't hold is droppe
   assert.equal(vm.stats.rx_dropped, 1);
 });
 
-Deno.test("without merged buffers a frame longer than its buffer is dropped", async () => {
+onEach("without merged buffers a frame longer than its buffer is dropped", async (open) => {
   const { vm, peer } = await open({}, { without: [NetFeature.MRG_RXBUF] });
   await using _ = vm;
   const guest = new NetGuest(vm, 4);
@@ -159,7 +167,7 @@ Deno.test("without merged buffers a frame longer than its buffer is dropped", as
   assert.equal(vm.stats.rx_dropped, 1);
 });
 
-Deno.test("buffers without room for a header go back empty, and the others are used", async () => {
+onEach("buffers without room for a header go back empty, and the others are used", async (open) => {
   const { vm, peer } = await open();
   await using _ = vm;
   const [small, none] = [
@@ -179,7 +187,7 @@ Deno.test("buffers without room for a header go back empty, and the others are u
   guest.lend(1);
 });
 
-Deno.test("nothing is lost while the guest lends no buffers", async () => {
+onEach("nothing is lost while the guest lends no buffers", async (open) => {
   const { vm, peer } = await open();
   await using _ = vm;
   for (let i = 0; i < 20; i++) peer.send(testFrame(60, i));
@@ -190,7 +198,7 @@ Deno.test("nothing is lost while the guest lends no buffers", async () => {
   }
 });
 
-Deno.test("frames that are none are counted, and nothing of them goes out", async () => {
+onEach("frames that are none are counted, and nothing of them goes out", async (open) => {
   const { vm, peer } = await open();
   await using _ = vm;
   const guest = new NetGuest(vm);
@@ -219,7 +227,7 @@ Deno.test("frames that are none are counted, and nothing of them goes out", asyn
   assert.equal(vm.driver(1).pending - vm.driver(1).collect().length, 0);
 });
 
-Deno.test("what the socket has no room for waits in the queue, and comes in order", async () => {
+onEach("what the socket has no room for waits in the queue, and comes in order", async (open) => {
   const { vm, peer } = await open();
   await using _ = vm;
   const header = new Uint8Array(HEADER);
@@ -241,7 +249,7 @@ Deno.test("what the socket has no room for waits in the queue, and comes in orde
   assert.equal(vm.stats.tx_packets, sent);
 });
 
-Deno.test("a peer that breaks the framing is one that has gone", async () => {
+onEach("a peer that breaks the framing is one that has gone", async (open) => {
   const { vm, peer } = await open();
   await using _ = vm;
   new NetGuest(vm);
@@ -250,7 +258,7 @@ Deno.test("a peer that breaks the framing is one that has gone", async () => {
   assert.match(vm.events[0]!.message!, /a frame of 65551 bytes/);
 });
 
-Deno.test("the cable can be pulled and put back", async () => {
+onEach("the cable can be pulled and put back", async (open) => {
   const { vm, peer } = await open();
   await using _ = vm;
   const guest = new NetGuest(vm);
@@ -274,7 +282,7 @@ Deno.test("the cable can be pulled and put back", async () => {
   assert.equal(vm.stats.tx_dropped, 1);
 });
 
-Deno.test("control commands are carried out, or refused", async () => {
+onEach("control commands are carried out, or refused", async (open) => {
   const { vm } = await open();
   await using _ = vm;
   const [OK, ERR] = [0, 1];
@@ -294,7 +302,7 @@ Deno.test("control commands are carried out, or refused", async () => {
   assert.equal(vm.registers.readConfig(5, 1), 0x56, "a reset brings the address back");
 });
 
-Deno.test("a control command that can't be answered breaks the protocol", async () => {
+onEach("a control command that can't be answered breaks the protocol", async (open) => {
   const { vm } = await open();
   await using _ = vm;
   vm.driver(CONTROL).add({ read: [Uint8Array.of(0, 0, 1)] });
@@ -306,7 +314,7 @@ Deno.test("a control command that can't be answered breaks the protocol", async 
   assert.equal(command(vm, 0, 0, 1), 0);
 });
 
-Deno.test("a rate limit holds for each direction", async () => {
+onEach("a rate limit holds for each direction", async (open) => {
   const limit = { operations: 10, burst: 0.1 };
   const { vm, peer } = await open({ limit }, { fakeClock: true });
   await using _ = vm;

@@ -61,8 +61,9 @@ export class SplitQueue implements Virtqueue {
   readonly #dma: DmaMap;
   readonly #owner: QueueOwner;
   readonly #pool: BufferChain[] = [];
-  /** Descriptors lent since the epoch began. */
+  /** Descriptors lent since the epoch began, and chains. */
   #lent = 0;
+  #lentChains = 0;
   /** The epoch that the views are of. */
   #epoch = NOT_LENT;
   #size = 0;
@@ -111,11 +112,16 @@ export class SplitQueue implements Virtqueue {
     if (words[EPOCH] !== this.#epoch) this.#map();
     const last = words[LAST_AVAIL]!;
     if (last === words[SEEN_AVAIL] && !this.#look()) return undefined;
+    // Each has a head of its own, whatever its length: a driver that has none left lies.
+    if (this.#lentChains === this.#size) {
+      throw new ProtocolError(`Queue ${this.index}: more chains than its ${this.#size} descriptors`);
+    }
     const pool = this.#pool;
     if (pool.length === 0) pool.push(new BufferChain(this.#dma));
     const chain = pool[pool.length - 1]!;
     this.#walk(chain, this.#avail[2 + (last & this.#mask)]!);
     pool.pop();
+    this.#lentChains++;
     chain.epoch = this.#epoch;
     words[LAST_AVAIL] = (last + 1) & 0xffff;
     return chain;
@@ -283,6 +289,7 @@ export class SplitQueue implements Virtqueue {
     chain.epoch = NOT_LENT;
     this.#pool.push(chain);
     if (epoch !== this.#epoch) return false;
+    this.#lentChains--;
     this.#lent -= chain.pieces;
     return epoch === this.#words[EPOCH] && this.#words[LIVE] !== 0;
   }
@@ -310,6 +317,7 @@ export class SplitQueue implements Virtqueue {
     this.#indirect = this.#owner.has(Feature.INDIRECT_DESC);
     this.#epoch = words[EPOCH]!;
     this.#lent = 0;
+    this.#lentChains = 0;
     this.#pool.length = 0;
   }
 

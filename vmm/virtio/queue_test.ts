@@ -247,3 +247,16 @@ Deno.test("rings anywhere in memory, as the driver places them, give the same ch
     { numRuns: 50 },
   );
 });
+
+Deno.test("a queue lends no more chains than it has descriptors, however short they are", () => {
+  using rig = new QueueRig({ size: 4 });
+  const { driver } = rig;
+  const queue = rig.open();
+  driver.setDescriptor(0, { address: 0, length: 0, flags: DescFlag.WRITE });
+  for (let i = 0; i < 4; i++) driver.makeAvailable(0);
+  const chains = [0, 1, 2, 3].map(() => queue.pop()!);
+  driver.makeAvailable(0);
+  assert.throws(() => queue.pop(), /more chains than its 4 descriptors/);
+  queue.unpop(chains.pop()!);
+  assert.equal(queue.pop()!.writable, 0);
+});

@@ -28,6 +28,7 @@ export function transportDevice(
   return {
     ...place,
     reset: () => transport.reset(),
+    resetting: () => transport.state.resetting !== 0,
     attend(io) {
       loop = io;
       guard(() => device.attend?.(new GuardedLoop(io, guard)));

@@ -561,3 +561,17 @@ Deno.test("a document's vsock is checked", async () => {
   await using _first = await VirtioMachine.open(vsock, { path });
   await rejects(VirtioMachine.open(vsock, { path }), HostError);
 });
+
+onEach("it closes while clients that fill it have not said what they want", ({ vm, path }) => {
+  const clients: HostSocket[] = [];
+  for (let i = 0; i < 1023; i++) {
+    clients.push(HostSocket.connect(path));
+    vm.poll();
+  }
+  try {
+    vm.closeDevice();
+    for (const client of clients) equal(client.text(), "");
+  } finally {
+    for (const client of clients) client[Symbol.dispose]();
+  }
+});

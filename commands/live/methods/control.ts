@@ -10,7 +10,16 @@ export const methods: MethodGroup = (vm) => {
   const { machine } = vm;
   return {
     status: () => vm.handle(),
-    wait: () => vm.exit(),
+    describe: () => ({
+      ...vm.handle(),
+      seconds: Math.round((Date.now() - vm.started) / 1000),
+      cpus: machine.document.cpus ?? 1,
+      memory: machine.slots.reduce((sum, { ram, size }) => sum + (ram ? size : 0), 0),
+      devices: machine.devices.map(({ name }) => name),
+      resets: machine.resets,
+      ...(vm.foreground ? { foreground: true } : {}),
+    }),
+    wait: (_params, { gone }) => vm.exit(gone),
     kill: async () => vm.record(await machine.stop()),
     pause: async () => {
       await machine.pause();
@@ -19,6 +28,15 @@ export const methods: MethodGroup = (vm) => {
     resume: () => {
       machine.resume();
       return vm.handle();
+    },
+    reset: async () => {
+      await machine.reset();
+      return vm.handle();
+    },
+    stop: async ({ seconds }, { gone }) => {
+      const { powerOff } = await import("../power_off.ts");
+      const end = await powerOff(machine, Number(seconds), gone);
+      return end === undefined ? vm.handle() : vm.record(end);
     },
   };
 };

@@ -76,7 +76,7 @@ export class HostClients {
   /** Lets them all go. */
   close(): void {
     this.#loop.unwatch(this.#listener);
-    for (const fd of this.#greeting.keys()) this.#hangUp(fd);
+    for (const fd of this.#greeting.keys()) this.#drop(fd); // whose room nobody gets any more
     this.#timer.at(Infinity);
   }
 
@@ -128,10 +128,14 @@ export class HostClients {
   }
 
   #hangUp(fd: number): void {
+    this.#drop(fd);
+    this.resume();
+  }
+
+  #drop(fd: number): void {
     this.#greeting.delete(fd);
     this.#loop.unwatch(fd);
     closeFile(fd);
-    this.resume();
   }
 
   #expire(): void {

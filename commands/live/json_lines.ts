@@ -1,0 +1,41 @@
+/**
+ * Messages of a control socket: JSON, one a line.
+ *
+ * @module
+ */
+import { VmError } from "../../ffi/errors.ts";
+
+/** A peer that sends a longer line is cut off. */
+const MAX_LINE = 1 << 20;
+
+/**
+ * Writes a message.
+ *
+ * @param connection Where to
+ * @param message What
+ */
+export async function writeMessage(connection: Deno.Conn, message: unknown): Promise<void> {
+  const bytes = new TextEncoder().encode(JSON.stringify(message) + "\n");
+  for (let done = 0; done < bytes.length;) done += await connection.write(bytes.subarray(done));
+}
+
+/**
+ * Reads lines until the other side is gone.
+ *
+ * @param connection Where from
+ * @returns Each line that is not empty
+ * @throws {VmError} If one is longer than 1 MiB
+ */
+export async function* lines(connection: Deno.Conn): AsyncGenerator<string> {
+  const decoder = new TextDecoder();
+  const chunk = new Uint8Array(65536);
+  let rest = "";
+  for (;;) {
+    const count = await connection.read(chunk);
+    if (count === null) return;
+    const pieces = (rest + decoder.decode(chunk.subarray(0, count), { stream: true })).split("\n");
+    rest = pieces.pop()!;
+    if (rest.length > MAX_LINE) throw new VmError("A message is longer than 1 MiB");
+    yield* pieces.filter((line) => line !== "");
+  }
+}

@@ -1,0 +1,259 @@
+/**
+ * `hvsh mem`: a VM's memory, read, written, searched and mapped.
+ *
+ * @module
+ */
+import { UsageError, VmError } from "../../ffi/errors.ts";
+import { searchPhysical, searchVirtual } from "../../vmm/debug/memory_search.ts";
+import { parseSize } from "../../vmm/size.ts";
+import { hexDump } from "../hex_dump.ts";
+import { namedVms, request } from "../live/clients.ts";
+import { LiveInside, numericAddress } from "../live/live_inside.ts";
+import { type AddressKind, openAccess, readChunks } from "../live/memory_access.ts";
+import type { RunDirectory } from "../live/run_directory.ts";
+import { type DataRecord, outputFlag, type RecordLayout, writeRecords } from "../output.ts";
+import { absolutePath } from "../image_path.ts";
+import type { Verb, VerbContext, Words } from "../verb.ts";
+
+const ACTIONS = ["read", "write", "search", "map"] as const;
+type Action = typeof ACTIONS[number];
+
+/** How many words an action has besides the VM's name. */
+const WORDS: Readonly<Record<Action, readonly [least: number, most: number, usage: string]>> = {
+  read: [2, 2, "mem read [NAME] ADDR LENGTH"],
+  write: [1, 2, "mem write [NAME] ADDR [FILE]"],
+  search: [1, 1, "mem search [NAME] PATTERN"],
+  map: [0, 0, "mem map [NAME]"],
+};
+const SIGPIPE_STATUS = 141;
+
+/** The row of `mem`. */
+export const verb: Verb = {
+  name: "mem",
+  summary: "Read, write, search and map the memory of live VMs",
+  description:
+    "read ADDR LENGTH writes bytes to stdout, or a hex dump to a terminal. write ADDR takes bytes from " +
+    "stdin, or from FILE where handles are on stdin, which it passes on. search finds text, or bytes " +
+    "written as 0xHEX in the order of memory. map shows what is where. Addresses are guest-physical; " +
+    "with --virtual those that code on a vCPU sees, by the guest's page tables. A symbol of its kernel " +
+    "is an address too. Devices' addresses are not memory. The guest goes on meanwhile.",
+  group: "live",
+  flags: {
+    virtual: { short: "v", help: "Addresses are linear ones" },
+    cpu: { value: "number", metavar: "N", help: "The vCPU whose linear addresses they are (0)" },
+    ...outputFlag,
+  },
+  arguments: [
+    { name: "ACTION", value: ACTIONS, help: ACTIONS.join(", ") },
+    {
+      name: "WORD",
+      value: "text",
+      optional: true,
+      repeat: true,
+      help: "NAME, unless handles are on stdin, and what the action wants",
+    },
+  ],
+  reads: "handles",
+  writes: "records",
+  examples: [
+    { line: "hvsh mem read web 0x1000 64 | xxd", needs: "kvm" },
+    { line: String.raw`printf '\x90\x90' | hvsh mem write web 0x7c10`, needs: "kvm" },
+    { line: "hvsh mem search web 'Linux version' | jq -r .address", needs: "kvm" },
+    { line: "hvsh mem map web --virtual", needs: "kvm" },
+  ],
+  async run(words, context) {
+    const action = words.action as Action;
+    const { names, rest } = split(action, (words.word ?? []) as readonly string[]);
+    const vms = () => namedVms({ ...words, name: names }, context);
+    switch (action) {
+      case "read":
+        return await read(vms(), rest, words, context);
+      case "write":
+        return await write(vms(), rest, words, context);
+      case "search":
+        await writeRecords(search(vms(), rest[0]!, words), FOUND, words, context);
+        return 0;
+      case "map":
+        await writeRecords(
+          map(vms(), words),
+          words.virtual === true ? VIRTUAL : MAP,
+          words,
+          context,
+        );
+        return 0;
+    }
+  },
+};
+
+/** Takes the VM's name off, if the words have one. */
+function split(action: Action, words: readonly string[]): { names: string[]; rest: string[] } {
+  const [least, most, usage] = WORDS[action];
+  // `write 0x1000 FILE` has handles on stdin, `write web 0x1000` the bytes.
+  const named = action === "write" && words.length === 2
+    ? numericAddress(words[1]!) !== undefined || numericAddress(words[0]!) === undefined
+    : words.length > (action === "write" ? 2 : most);
+  const names = words.slice(0, named ? 1 : 0);
+  const rest = words.slice(names.length);
+  if (rest.length < least || rest.length > most) {
+    throw new UsageError(`It is: hvsh ${usage}`, { hint: "hvsh mem --help" });
+  }
+  return { names, rest };
+}
+
+async function read(
+  vms: AsyncIterable<RunDirectory>,
+  [where, size]: readonly string[],
+  words: Words,
+  context: VerbContext,
+): Promise<number> {
+  const length = wordSize(size!);
+  for await (const vm of vms) {
+    using inside = await LiveInside.open(vm);
+    const access = await openAccess(inside, words as AddressKind);
+    const start = await inside.address(where!);
+    let at = start;
+    try {
+      for (const chunk of readChunks(access, start, length)) {
+        if (context.forPerson) await context.print(hexDump(at, chunk));
+        else await context.write(chunk);
+        at += BigInt(chunk.length);
+      }
+    } catch (error) {
+      if (error instanceof Deno.errors.BrokenPipe) return SIGPIPE_STATUS;
+      throw error;
+    }
+  }
+  return 0;
+}
+
+async function write(
+  vms: AsyncIterable<RunDirectory>,
+  [where, file]: readonly string[],
+  words: Words,
+  context: VerbContext,
+): Promise<number> {
+  for await (const vm of vms) {
+    using inside = await LiveInside.open(vm);
+    const access = await openAccess(inside, words as AddressKind);
+    let at = await inside.address(where!);
+    for await (const bytes of await source(file, context)) {
+      access.write(at, bytes as Uint8Array<ArrayBuffer>);
+      at += BigInt(bytes.length);
+    }
+    // Where bytes came in, nobody waits for handles.
+    if (file !== undefined) await context.emit(await request(vm, "status"));
+  }
+  return 0;
+}
+
+/** What is to be written: a file, or the bytes on stdin. */
+async function source(
+  file: string | undefined,
+  context: VerbContext,
+): Promise<AsyncIterable<Uint8Array>> {
+  if (file !== undefined) {
+    const path = absolutePath(file, context.cwd);
+    try {
+      return (await Deno.open(path)).readable;
+    } catch (error) {
+      throw new VmError(`${path}: ${(error as Error).message}`, { cause: error });
+    }
+  }
+  if (context.bytes === undefined) {
+    throw new UsageError("There are no bytes on stdin, and no FILE", { hint: "hvsh mem --help" });
+  }
+  return context.bytes;
+}
+
+const FOUND: RecordLayout = {
+  name: "address",
+  columns: [{ key: "live" }, { key: "address" }],
+};
+
+async function* search(
+  vms: AsyncIterable<RunDirectory>,
+  pattern: string,
+  { virtual, cpu }: Words,
+): AsyncGenerator<DataRecord> {
+  const needle = patternBytes(pattern);
+  for await (const vm of vms) {
+    using inside = await LiveInside.open(vm);
+    const found = virtual === true
+      ? searchVirtual(inside.memory, await inside.virtual(cpu as number | undefined), needle)
+      : searchPhysical(inside.memory, needle);
+    for (const address of found) yield { live: vm.name, address: hex(address) };
+  }
+}
+
+function patternBytes(pattern: string): Uint8Array<ArrayBuffer> {
+  const digits = /^0x((?:[0-9a-f]{2})+)$/i.exec(pattern)?.[1];
+  const bytes = digits === undefined
+    ? new TextEncoder().encode(pattern)
+    : Uint8Array.fromHex(digits);
+  if (bytes.every((byte) => byte === 0)) {
+    throw new UsageError("Zeros are everywhere: name a byte that is not zero");
+  }
+  return bytes;
+}
+
+const right = true;
+const MAP: RecordLayout = {
+  name: "address",
+  columns: [
+    { key: "live" },
+    { key: "address", right },
+    { key: "size", right },
+    { key: "type" },
+    { key: "readonly" },
+  ],
+};
+const VIRTUAL: RecordLayout = {
+  name: "address",
+  columns: [
+    { key: "live" },
+    { key: "address", right },
+    { key: "size", right },
+    { key: "physical", right },
+    { key: "page", right },
+    { key: "rights" },
+  ],
+};
+
+async function* map(
+  vms: AsyncIterable<RunDirectory>,
+  { virtual, cpu }: Words,
+): AsyncGenerator<DataRecord> {
+  for await (const vm of vms) {
+    using inside = await LiveInside.open(vm);
+    const live = vm.name;
+    if (virtual !== true) {
+      for (const { base, size, ram, readonly } of inside.memory.pieces) {
+        const type = ram ? "ram" : readonly ? "rom" : "file";
+        yield { live, address: hex(base), size, type, readonly };
+      }
+      continue;
+    }
+    const space = await inside.virtual(cpu as number | undefined);
+    if (space.tables.mode === "none") {
+      throw new VmError(`VM "${live}" has paging off: linear addresses are guest-physical ones`);
+    }
+    for (const { start, size, physical, pageSize, ...rights } of space.ranges()) {
+      const { writable, user, executable } = rights;
+      const letters = `r${writable ? "w" : "-"}${executable ? "x" : "-"}${user ? "u" : "-"}`;
+      const page = pageSize;
+      yield { live, address: hex(start), size, physical: hex(physical), page, rights: letters };
+    }
+  }
+}
+
+function wordSize(text: string): number {
+  try {
+    return parseSize(text);
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
+}
+
+function hex(value: number | bigint): string {
+  return `0x${value.toString(16)}`;
+}
