@@ -18,6 +18,7 @@
  * @module
  */
 export { create, type CreateOptions, fromDocument, VmBuilder } from "./commands/api/builder.ts";
+export { connect, type EventOptions, LiveVm, type VmStatus } from "./commands/api/live_vm.ts";
 export { Vm } from "./commands/api/vm.ts";
 export { VmConsole } from "./commands/api/vm_console.ts";
 export { VmMemory } from "./commands/api/vm_memory.ts";
@@ -25,6 +26,8 @@ export type { RegisterOptions } from "./commands/api/vm_registers.ts";
 export type { AddressKind } from "./commands/live/memory_access.ts";
 export type { RegisterValues } from "./vmm/debug/register_files.ts";
 export { type FigureOptions, VmWatch } from "./commands/api/vm_watch.ts";
+export type { VmEvent } from "./commands/live/event_log.ts";
+export type { ExitRecord as VmExitRecord } from "./commands/live/owner.ts";
 export {
   DocumentError,
   GuestError,
@@ -35,7 +38,7 @@ export {
   VmError,
 } from "./ffi/errors.ts";
 export type { Fault } from "./vmm/cpu/fault.ts";
-export type { ExitRecord, TraceOptions } from "./vmm/debug/exit_trace.ts";
+export type { ExitRecord as TracedExit, TraceOptions } from "./vmm/debug/exit_trace.ts";
 export type { FigureRecord } from "./vmm/debug/machine_figures.ts";
 export type { ProfileOptions, StackMode, StackSample } from "./vmm/debug/profile.ts";
 export type { AddressSpan } from "./vmm/debug/watch_plan.ts";

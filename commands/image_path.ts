@@ -85,10 +85,16 @@ export function diskPath(path: string, cwd: string): string {
   try {
     found = Deno.statSync(absolute);
   } catch (error) {
-    throw new ImageError(`${path}: ${refusal(error)}`, { cause: error });
+    const missing = error instanceof Deno.errors.NotFound;
+    throw new ImageError(`${path}: ${refusal(error)}`, {
+      cause: error,
+      ...(missing ? { hint: `truncate -s 1G ${path} makes an empty disk of 1 GiB` } : {}),
+    });
   }
   if (found.isFile || found.isBlockDevice === true) return absolute;
-  throw new ImageError(`${path} is ${kind(found)}, no disk`);
+  throw new ImageError(`${path} is ${kind(found)}, no disk`, {
+    ...(found.isDirectory ? { hint: `hvsh share ${path} shows the guest a folder` } : {}),
+  });
 }
 
 /**

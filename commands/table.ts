@@ -34,6 +34,7 @@ const files = {
   resume: () => import("./verbs/resume.ts"),
   step: () => import("./verbs/step.ts"),
   break: () => import("./verbs/break.ts"),
+  gdb: () => import("./verbs/gdb.ts"),
   stop: () => import("./verbs/stop.ts"),
   reset: () => import("./verbs/reset.ts"),
   attach: () => import("./verbs/attach.ts"),

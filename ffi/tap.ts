@@ -36,7 +36,7 @@ export const TapOffload = {
 } as const;
 
 /** Bytes of the header before each frame: `struct virtio_net_hdr_v1`. */
-export const VNET_HEADER_BYTES = 12;
+const VNET_HEADER_BYTES = 12;
 
 /** An open tap. */
 export interface Tap {

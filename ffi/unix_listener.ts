@@ -42,7 +42,13 @@ export class UnixListener implements Disposable {
       check(libc.fchmod(this.fd, 0o600), "fchmod", { path });
       if (libc.bind(this.fd, address, address.length) < 0) {
         const code = errno();
-        if (code !== Errno.EADDRINUSE) throw new HostError("bind", code, { path });
+        if (code !== Errno.EADDRINUSE) {
+          const missing = code === Errno.ENOENT || code === Errno.ENOTDIR;
+          throw new HostError("bind", code, {
+            path,
+            ...(missing ? { hint: "the folder of a socket must be there before" } : {}),
+          });
+        }
         removeStale(path);
         check(libc.bind(this.fd, address, address.length), "bind", { path });
       }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { DocumentError, VmError } from "../ffi/errors.ts";
+import { DocumentError, HvshError, VmError } from "../ffi/errors.ts";
 
 /** What was said already: an access to a PCI function passes through its host bridge as well. */
 const said = new WeakSet<VmError>();
@@ -17,13 +17,17 @@ const said = new WeakSet<VmError>();
  */
 export function deviceFailure(device: string, cause: unknown): VmError | DocumentError {
   if (cause instanceof DocumentError) return cause; // it says itself what is wrong with its entry
-  if (cause instanceof VmError && said.has(cause)) return cause;
+  if (cause instanceof VmError && (said.has(cause) || cause.message.startsWith(`${device}: `))) {
+    return cause;
+  }
   const message = cause instanceof Error ? cause.message : String(cause);
   const stack = cause instanceof Error ? cause.stack ?? "" : "";
   const place = /^ *at .*?(file:[^)\s]+)/m.exec(stack)?.[1];
+  // What was thrown for people to read is no mistake in the code.
+  const hint = cause instanceof HvshError ? cause.hint : place && `look at ${place}`;
   const failure = new VmError(`Device ${device}: ${message}`, {
     cause,
-    ...(place === undefined ? {} : { hint: `look at ${place}` }),
+    ...(hint === undefined ? {} : { hint }),
   });
   said.add(failure);
   return failure;

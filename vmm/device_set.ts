@@ -93,7 +93,9 @@ export class DeviceSet {
         windows: host.pciWindows,
         platform: {
           signalMsi: (low, high, data) => void this.#vm.signalMsi(low, high, data),
-          setLine: (gsi, level) => this.#vm.setIrqLine(gsi, level),
+          setLine: (gsi, level) => {
+            if (host.irqchip) this.#vm.setIrqLine(gsi, level);
+          },
         },
       });
       this.bus.route(this.#pci);

@@ -4,7 +4,7 @@
  * @module
  */
 import { UsageError, VmError } from "../ffi/errors.ts";
-import { kvm_x86_mce } from "../ffi/kvm/structs.ts";
+import { kvm_x86_mce, RunOffset } from "../ffi/kvm/structs.ts";
 import type { Vcpu } from "../ffi/kvm/vcpu.ts";
 import { Vm } from "../ffi/kvm/vm.ts";
 import type { Machine } from "./machine.ts";
@@ -94,8 +94,13 @@ export async function injectVector(
   if (vector === NMI_VECTOR) return await injectNmi(machine, cpu);
   await onVcpu(machine, cpu, (vcpu, vmFd) => {
     if (vector < FIRST_INTERRUPT) raise(vcpu, vector, errorCode);
-    else if (!machine.interruptible) vcpu.interrupt(vector);
-    else {
+    else if (!machine.interruptible) {
+      // KVM would not look whether the guest takes it.
+      if (new Uint8Array(vcpu.run.buffer)[RunOffset.if_flag] === 0) {
+        throw new VmError(`CPU ${cpu} has interrupts disabled`);
+      }
+      vcpu.interrupt(vector);
+    } else {
       // Descriptors of a VM are its process's: one more object over it owns nothing.
       const address = MSI_ADDRESS + (vcpu.id << MSI_DESTINATION_SHIFT);
       if (!new Vm(vmFd, 0).signalMsi(address, 0, vector)) {

@@ -1,8 +1,9 @@
 import { equal, throws } from "node:assert/strict";
 import { createDeviceContext } from "../tests/fake_device_context.ts";
-import { DocumentError, VmError } from "../ffi/errors.ts";
+import { DocumentError, HostError, VmError } from "../ffi/errors.ts";
 import { struct, u8 } from "../ffi/struct.ts";
 import type { Device, DeviceType } from "./device.ts";
+import { deviceFailure } from "./device_failure.ts";
 import { openDevice } from "./opened_device.ts";
 
 const handler = { read: () => 0, write() {} };
@@ -90,4 +91,12 @@ Deno.test("what open throws is told with the device's name and the place in its 
     opened(() => {
       throw own;
     }), own);
+});
+
+Deno.test("what a device throws for people to read keeps its words and its hint", () => {
+  const told = new VmError("clock0: the hour 25 is none", { hint: "0 to 23" });
+  equal(deviceFailure("clock0", told), told);
+  const host = deviceFailure("clock0", new HostError("open", 2, { path: "/x", hint: "make it" }));
+  equal(host.message, "Device clock0: /x: open: no such file or directory (ENOENT)");
+  equal(host.hint, "make it");
 });

@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { VmError } from "../ffi/errors.ts";
+
 const UNITS: Readonly<Record<string, number>> = {
   "": 1,
   K: 2 ** 10,
@@ -30,6 +32,25 @@ export function parseSize(value: number | string): number {
     throw new RangeError(`Cannot take the size ${value}: it is not a whole number of bytes`);
   }
   return bytes;
+}
+
+/**
+ * Reads the size that a device of a live VM is told to have.
+ *
+ * @param device The device's name
+ * @param text What the user wrote
+ * @returns Bytes, a whole number up to 2^53-1
+ * @throws {VmError} Naming the device, and what is wrong
+ */
+export function parseDeviceSize(device: string, text: string): number {
+  try {
+    return parseSize(text);
+  } catch (error) {
+    throw new VmError(`${device}: ${(error as Error).message}`, {
+      cause: error,
+      hint: "a size is a number of bytes, or 512M, or 2G",
+    });
+  }
 }
 
 function readSize(text: string): number {

@@ -7,10 +7,16 @@ import type { DeviceEntry, VmDocument } from "../../vmm/document.ts";
 import type { VmEnd } from "../../vmm/end.ts";
 import type { RegisterValues } from "../../vmm/debug/register_files.ts";
 import type { Machine, MachineState } from "../../vmm/machine.ts";
+import { EventLog, type VmEvent } from "../live/event_log.ts";
+import { powerOff } from "../live/power_off.ts";
+import type { EventOptions } from "./live_vm.ts";
 import { VmConsole } from "./vm_console.ts";
 import { VmMemory } from "./vm_memory.ts";
 import { readRegisters, type RegisterOptions, writeRegisters } from "./vm_registers.ts";
 import { VmWatch } from "./vm_watch.ts";
+
+/** Seconds that a guest is waited for. */
+const SECONDS = 30;
 
 /** A VM of this process; `await using` ends it and frees what it holds. */
 export class Vm implements AsyncDisposable {
@@ -23,6 +29,7 @@ export class Vm implements AsyncDisposable {
   /** Resolves when it has ended. */
   readonly ended: Promise<VmEnd>;
   readonly #machine: Machine;
+  readonly #events: EventLog;
 
   /**
    * @param machine The machine, not started
@@ -32,6 +39,7 @@ export class Vm implements AsyncDisposable {
     this.#machine = machine;
     this.ended = machine.ended;
     this.console = new VmConsole(machine);
+    this.#events = new EventLog(machine);
     this.memory = new VmMemory(machine);
     this.watch = new VmWatch(machine);
     machine.start(options);
@@ -99,6 +107,44 @@ export class Vm implements AsyncDisposable {
    */
   async setRegs(values: RegisterValues, options: RegisterOptions = {}): Promise<void> {
     await writeRegisters(this.#machine, values, options);
+  }
+
+  /**
+   * Starts it anew in place, as its reset button would. A paused one stays paused.
+   *
+   * @throws {HvshError} If an image can't be read any more; the VM has ended then
+   */
+  async reset(): Promise<void> {
+    await this.#machine.reset();
+  }
+
+  /**
+   * Presses its power button, and ends it if it does not end by itself.
+   *
+   * @param options `seconds` is how long to wait for the guest. Default 30
+   * @returns How it ended
+   */
+  async stop(options: { seconds?: number } = {}): Promise<VmEnd> {
+    const { seconds = SECONDS } = options;
+    // Nobody aborts it, so it comes to an end.
+    return (await powerOff(this.#machine, seconds, new AbortController().signal))!;
+  }
+
+  /**
+   * What happens to it, what was before first.
+   *
+   * @param options Which events
+   * @returns Each event
+   */
+  async *events(options: EventOptions = {}): AsyncGenerator<VmEvent> {
+    const { since = 0, follow = true, signal = new AbortController().signal } = options;
+    using reader = this.#events.read(since);
+    yield* reader.take();
+    while (follow) {
+      const events = await reader.next(signal);
+      if (events === undefined) return;
+      yield* events;
+    }
   }
 
   /**

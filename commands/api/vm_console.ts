@@ -4,24 +4,35 @@
  * @module
  */
 import { VmError } from "../../ffi/errors.ts";
-import type { Machine } from "../../vmm/machine.ts";
 
 /** Unread output beyond this is dropped from its beginning. */
 const KEPT_CHARACTERS = 1 << 20;
 const SHOWN_CHARACTERS = 200;
 
+/** A VM, as its console needs it. */
+export interface ConsoleSource {
+  readonly console: {
+    /** Has what the guest prints from now on go somewhere. */
+    attach(sink: (bytes: Uint8Array<ArrayBuffer>) => void): unknown;
+    /** Types; resolves when the guest has taken it. */
+    send(bytes: Uint8Array): Promise<void>;
+  };
+  /** Settles when it has ended. */
+  readonly ended: Promise<unknown>;
+}
+
 /** Reads what a guest prints and types what it waits for. */
 export class VmConsole {
-  readonly #machine: Machine;
+  readonly #machine: ConsoleSource;
   readonly #decoder = new TextDecoder();
   readonly #encoder = new TextEncoder();
   #unread = "";
   #wake = Promise.withResolvers<void>();
 
   /**
-   * @param machine The machine, not started
+   * @param machine The VM, which has not printed yet what is to be read
    */
-  constructor(machine: Machine) {
+  constructor(machine: ConsoleSource) {
     this.#machine = machine;
     machine.console.attach((bytes) => {
       const text = this.#unread + this.#decoder.decode(bytes, { stream: true });

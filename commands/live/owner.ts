@@ -12,6 +12,7 @@ import type { EventLog } from "./event_log.ts";
 import { type FindMethod, serve, type ServedClient } from "./json_rpc.ts";
 import { methodFinder, type OwnedVm } from "./methods.ts";
 import { type Claim, RunDirectory } from "./run_directory.ts";
+import { StatusFile } from "./status_file.ts";
 
 /** How a VM is shown to others; `live` is its name. */
 export interface Handle extends StopDetails {
@@ -80,6 +81,11 @@ export class Owner implements AsyncDisposable {
       this.#claim[Symbol.dispose]();
       throw error;
     }
+    const status = new StatusFile(directory);
+    status.write(this.handle);
+    machine.listen((device) => {
+      if (device === "") status.write(this.handle);
+    });
     this.#accept();
   }
 

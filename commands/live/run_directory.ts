@@ -7,6 +7,7 @@
  *       lock                            byte 0 locked by the owner, as long as it lives; byte 1 for moments
  *       control                         JSON-RPC 2.0
  *       config.json                     the document
+ *       status                          how it is, a line a key
  *       console.log                     what a detached VM's console said
  *       events.log                      what happened to it
  *       exit                            how it ended, until `wait` takes it
@@ -62,8 +63,16 @@ export class RunDirectory {
   get events(): string {
     return `${this.path}/events.log`;
   }
+  get status(): string {
+    return `${this.path}/status`;
+  }
   get exit(): string {
     return `${this.path}/exit`;
+  }
+  /** What an owner writes beside the document, and the word of its VM's end. */
+  get #files(): string[] {
+    const { control, status, consoleLog, events } = this;
+    return [control, status, ...bothHalves(consoleLog), ...bothHalves(events)];
   }
   get #lock(): string {
     return `${this.path}/lock`;
@@ -101,10 +110,7 @@ export class RunDirectory {
           hint: `hvsh kill ${this.name}, or choose another name with -n`,
         });
       }
-      const { control, exit, consoleLog, events } = this;
-      for (const leftover of [control, exit, ...bothHalves(consoleLog), ...bothHalves(events)]) {
-        remove(leftover);
-      }
+      for (const leftover of [this.exit, ...this.#files]) remove(leftover);
       return true;
     } finally {
       unlockByte(fd, Lock.FILES);
@@ -187,9 +193,7 @@ export class RunDirectory {
    * the VM's name makes a new one, which is not to be touched.
    */
   remove(): void {
-    const { control, config, exit, consoleLog, events } = this;
-    const files = [control, config, exit, ...bothHalves(consoleLog), ...bothHalves(events)];
-    for (const path of files) remove(path);
+    for (const path of [this.config, this.exit, ...this.#files]) remove(path);
     try {
       for (const { name } of Deno.readDirSync(this.path)) {
         if (`${this.path}/${name}` !== this.#lock) remove(`${this.path}/${name}`);
@@ -220,6 +224,7 @@ export class Claim implements Disposable {
   /** Gives the name back but leaves the files, for `wait` to find how the VM ended. */
   release(): void {
     remove(this.directory.control);
+    remove(this.directory.status);
     closeFile(this.#lock);
   }
 

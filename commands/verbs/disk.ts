@@ -30,6 +30,11 @@ function source(words: Words, before: DeviceEntry | undefined, cwd: string): Ent
     if (words[name] === undefined) continue;
     throw new UsageError(`For an NBD server, --${name} does nothing`);
   }
+  if (word === SOCKET) {
+    throw new UsageError("unix: wants the path of an NBD server's socket", {
+      hint: "hvsh disk unix:/run/nbd.sock",
+    });
+  }
   const nbd = word.startsWith(`${SOCKET}/`) || !word.startsWith(SOCKET)
     ? word
     : SOCKET + absolutePath(word.slice(SOCKET.length), cwd);

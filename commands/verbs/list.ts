@@ -6,6 +6,7 @@
 import { namedVms, request } from "../live/clients.ts";
 import type { Handle } from "../live/owner.ts";
 import { findVms, type RunDirectory } from "../live/run_directory.ts";
+import { readStatus } from "../live/status_file.ts";
 import { outputFlag, type RecordLayout, writeRecords } from "../output.ts";
 import type { Verb } from "../verb.ts";
 
@@ -38,7 +39,7 @@ export const verb: Verb = {
       ? findVms()
       : await Array.fromAsync(namedVms(words, context));
     const asked = await Promise.all(vms.map(handleOf));
-    const handles = asked.filter((handle) => handle !== undefined);
+    const handles = asked.filter((handle) => handle !== undefined && handle.state !== "ended");
     await writeRecords(handles.map((handle) => ({ ...handle })), LAYOUT, words, context);
     return 0;
   },
@@ -46,6 +47,8 @@ export const verb: Verb = {
 
 /** Undefined for one that has ended meanwhile. */
 async function handleOf(vm: RunDirectory): Promise<Handle | undefined> {
+  const said = readStatus(vm);
+  if (said !== undefined) return said;
   try {
     return await request(vm, "status");
   } catch (error) {

@@ -36,8 +36,8 @@ function backend(words: Words, cwd: string): Entry {
   refuseFor("a tap", words, ["forward"]);
   if (name === undefined) return { backend: word };
   const bytes = new TextEncoder().encode(name).length;
-  if (bytes > LONGEST_INTERFACE || /[\s/\0]/.test(name)) {
-    throw new UsageError(`"${name}" is no interface's name, which has 15 bytes at most`);
+  if (bytes === 0 || bytes > LONGEST_INTERFACE || /[\s/\0]/.test(name)) {
+    throw new UsageError(`"${name}" is no interface's name: 1 to 15 bytes, no space, no slash`);
   }
   return { backend: word, interface: name };
 }

@@ -1,12 +1,11 @@
 /** Cards that users wrote, as they come and go: what is left of them, and what they have meanwhile. */
 import assert from "node:assert/strict";
+import { Port } from "../../vmm/board.ts";
 import type { DeviceEvent } from "../../vmm/device.ts";
 import { Machine } from "../../vmm/machine.ts";
 import { flatDocument } from "../flat_machine.ts";
-import { SPIN } from "../guest_code.ts";
+import { listing, SPIN } from "../guest_code.ts";
 import { onKvm } from "../on_kvm.ts";
-import { Port } from "../../vmm/board.ts";
-import { listing } from "../guest_code.ts";
 
 const DEADLINE = 10_000;
 const CARD = { type: "module", module: new URL("./hot_card.ts", import.meta.url).href };
@@ -54,7 +53,10 @@ onKvm("a card that fails to open leaves its slot to the next one, in every threa
       machine.attach({ ...CARD, mistake }),
       mistake === "open" ? /the card is broken/ : /Device module0: .*"pci"/,
     );
-    assert.equal(await machine.attach({ type: "rng", slot: mistake === "open" ? 1 : 2 }), mistake === "open" ? "rng0" : "rng1");
+    assert.equal(
+      await machine.attach({ type: "rng", slot: mistake === "open" ? 1 : 2 }),
+      mistake === "open" ? "rng0" : "rng1",
+    );
   }
   assert.equal((await machine.stop()).kind, "killed");
 });

@@ -30,7 +30,8 @@ onKvm("a detached VM is listed, paused, resumed, killed, and waited for once", a
   assert.equal(again.status, 125);
   assert.match(again.stderr, /Cannot resume a VM that is running/);
 
-  assert.deepEqual(records(await home.run(["kill", "spin"])), []);
+  const killed = { live: "spin", state: "ended" };
+  assert.deepEqual(records(await home.run(["kill", "spin"])), [killed]);
   const ended = { live: "spin", state: "ended", reason: "killed", status: 137 };
   const waited = await home.run(["wait", "spin"]);
   assert.deepEqual([JSON.parse(waited.stdout), waited.status], [ended, 137]);

@@ -138,12 +138,10 @@ class Serial implements Device {
     return taken;
   }
 
-  /** `break`; its value is typed right behind it, as a kernel's SysRq wants it. */
-  action(name: string, value = ""): boolean {
+  action(name: string): boolean {
     if (name !== "break") return false;
     if ((this.#s.mcr & MCR.LOOP) === 0) {
       this.#receiver.put(0, true);
-      for (const byte of new TextEncoder().encode(value)) this.#receiver.put(byte, false);
       this.#update();
     }
     return true;

@@ -65,7 +65,7 @@ export function shownGid(owners: Owners, stat: DataView): number {
  * @param stat The file's `struct statx`
  * @param owners Who owns the files
  */
-export function writeAttr(out: DataView, at: number, stat: DataView, owners: Owners): void {
+function writeAttr(out: DataView, at: number, stat: DataView, owners: Owners): void {
   copy64(out, at + A.ino, stat, F.stx_ino);
   copy64(out, at + A.size, stat, F.stx_size);
   copy64(out, at + A.blocks, stat, F.stx_blocks);

@@ -7,7 +7,7 @@
 import { Irq } from "../board.ts";
 
 /** How many inputs of the I/O APIC the slots share. */
-export const INTX_LINES = 8;
+const INTX_LINES = 8;
 
 /**
  * The interrupt line of a slot's INTA, as `_PRT` tells it.

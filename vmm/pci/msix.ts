@@ -16,7 +16,7 @@ import {
 import type { PciBar } from "./function.ts";
 
 /** Bytes of the BAR: a page, so that a guest can map it by itself. */
-export const MSIX_BAR_SIZE = 4096;
+const MSIX_BAR_SIZE = 4096;
 /** Where in the BAR the pending bits are; the table is at 0. */
 export const PENDING_OFFSET = 0x800;
 

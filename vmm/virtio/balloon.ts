@@ -7,10 +7,10 @@
  * @module
  */
 import * as v from "valibot";
-import { DocumentError } from "../../ffi/errors.ts";
+import { DocumentError, VmError } from "../../ffi/errors.ts";
 import type { Width } from "../device.ts";
 import type { IoLoop, IoTimer } from "../io_loop.ts";
-import { formatSize, parseSize } from "../size.ts";
+import { formatSize, parseDeviceSize, parseSize } from "../size.ts";
 import { PAGE, PageRelease } from "./balloon/page_release.ts";
 import { type BalloonRegisters, BalloonState, GUEST_FIGURES } from "./balloon/state.ts";
 import {
@@ -164,10 +164,12 @@ class Balloon implements VirtioDevice {
   /** `target SIZE`: how much memory the guest is to give up, all in all. */
   action(name: string, value?: string): boolean {
     if (name !== "target") return false;
-    const bytes = parseSize(value ?? "");
+    const { name: device } = this.#context;
+    const bytes = parseDeviceSize(device, value ?? "");
     if (bytes > this.#ramSize) {
-      throw new RangeError(
-        `Cannot take ${formatSize(bytes)} from a guest that has ${formatSize(this.#ramSize)}`,
+      throw new VmError(
+        `${device}: cannot take ${formatSize(bytes)} from a guest that has ` +
+          formatSize(this.#ramSize),
       );
     }
     this.#state.num_pages = Math.floor(bytes / PAGE);

@@ -2,7 +2,7 @@ import "../../tests/c_library.ts";
 import { deepEqual, equal, ok, rejects, throws } from "node:assert/strict";
 import fc from "fast-check";
 import * as v from "valibot";
-import { DocumentError } from "../../ffi/errors.ts";
+import { DocumentError, VmError } from "../../ffi/errors.ts";
 import {
   TRANSPORTS,
   VirtioMachine,
@@ -131,9 +131,9 @@ onEach("the host asks for memory, and the guest says what it has given", { targe
   registers.writeConfig(0, 4, 77); // not the guest's to write
   equal(registers.readConfig(0, 4), 256);
   for (const wrong of ["18M", "x", "-1", ""]) {
-    throws(() => vm.threads.main.action!("target", wrong), RangeError, wrong);
+    throws(() => vm.threads.main.action!("target", wrong), VmError, wrong);
   }
-  throws(() => vm.threads.main.action!("target"), RangeError);
+  throws(() => vm.threads.main.action!("target"), VmError);
   equal(vm.threads.main.action!("nonsense"), false);
   vm.reset();
   equal(registers.readConfig(0, 4), 256);

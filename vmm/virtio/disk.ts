@@ -12,7 +12,7 @@ import type { Struct } from "../../ffi/struct.ts";
 import { backendOf, openDisk, type OpenedDisk } from "../backends/disk/disk_source.ts";
 import type { Width } from "../device.ts";
 import type { IoLoop } from "../io_loop.ts";
-import { parseSize } from "../size.ts";
+import { parseDeviceSize } from "../size.ts";
 import { configSpace, VirtioBlkConfig } from "./disk/config_space.ts";
 import { BlkFeature, ID_BYTES, QUEUE_SIZE, SECTOR } from "./disk/protocol.ts";
 import { DiskRequests } from "./disk/requests.ts";
@@ -155,7 +155,7 @@ class Disk implements VirtioDevice {
           hint: "give no size after changing it: the guest is told the new one",
         });
       }
-      const size = parseSize(value);
+      const size = parseDeviceSize(name, value);
       if (size < SECTOR) throw new VmError(`${name}: ${size} bytes are too few for a disk`);
       check(libc.ftruncate(storage.fd, BigInt(size)), "ftruncate", { path });
     }

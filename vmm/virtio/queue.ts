@@ -114,7 +114,9 @@ export class SplitQueue implements Virtqueue {
     if (last === words[SEEN_AVAIL] && !this.#look()) return undefined;
     // Each has a head of its own, whatever its length: a driver that has none left lies.
     if (this.#lentChains === this.#size) {
-      throw new ProtocolError(`Queue ${this.index}: more chains than its ${this.#size} descriptors`);
+      throw new ProtocolError(
+        `Queue ${this.index}: more chains than its ${this.#size} descriptors`,
+      );
     }
     const pool = this.#pool;
     if (pool.length === 0) pool.push(new BufferChain(this.#dma));

@@ -29,6 +29,8 @@ const MOST_PER_REQUEST = 0x1_0000;
 /** What a vCPU's thread does at once, and what the I/O thread does before other devices' turn. */
 const INLINE_BYTES = 0x1000;
 const TURN_BYTES = 0x4_0000;
+/** What a buffer counts for that, however short it is. */
+const LEAST_COST = 64;
 
 const State = struct("virtio_rng", {
   /** Bytes given since the VM's start. */
@@ -101,7 +103,7 @@ class Rng implements VirtioDevice {
       this.#limit?.charge(wanted);
       this.#state.given += wanted;
       this.#state.requests++;
-      given += Math.max(wanted, 1);
+      given += Math.max(wanted, LEAST_COST);
     }
     queue.signal();
   }

@@ -43,6 +43,8 @@ export const methods: MethodGroup = (vm) => ({
   /** Sends `output` up to the end of the text; begins where the last such wait has ended. */
   expect: async ({ text, seconds }, client) =>
     await expect(vm.console, String(text), Number(seconds), client),
+  /** How many bytes it has said. */
+  place: () => vm.console.end,
   /** How many were sent away. */
   detach: () => {
     const count = vm.console.detach();

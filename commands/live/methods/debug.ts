@@ -7,6 +7,7 @@ import { VmError } from "../../../ffi/errors.ts";
 import type { Breakpoint, BreakpointKind } from "../../../vmm/debug/breakpoint_table.ts";
 import { parseCondition } from "../../../vmm/debug/condition.ts";
 import { isRegister } from "../../../vmm/debug/debug_scope.ts";
+import type { TargetArchitecture } from "../../../vmm/debug/gdb/target_registers.ts";
 import type { MethodGroup } from "../methods.ts";
 
 /** A breakpoint as others see it. */
@@ -32,6 +33,8 @@ export interface StepRecord {
   readonly reason?: string;
   readonly breakpoint?: number;
 }
+
+const TARGETS: readonly TargetArchitecture[] = ["i386:x86-64", "i386"];
 
 /** The group `debug`. */
 export const methods: MethodGroup = (vm) => {
@@ -90,6 +93,15 @@ export const methods: MethodGroup = (vm) => {
         ...(reason === "step" ? {} : { reason }),
         ...(breakpoint === undefined ? {} : { breakpoint: breakpoint.id }),
       };
+    },
+    /** Opens a socket for one connection of GDB's. */
+    gdb: async ({ architecture }) => {
+      const { openGdbSocket } = await import("../gdb_socket.ts");
+      const wanted = TARGETS.find((target) => target === architecture);
+      const failed = (error: unknown) => {
+        machine.tell({ kind: "error", message: `gdb: ${(error as Error).message}` });
+      };
+      return { path: await openGdbSocket(machine, vm.directory, wanted, failed) };
     },
     /** Waits until the VM does not run. */
     wait: async (_params, { gone }) => {
