@@ -98,11 +98,11 @@ function columns(label: string, text: string, width: number): string {
   return first + lines.map((line) => `${indent}${line}\n`).join("");
 }
 
-/** An example may be longer than the page is wide: it goes on behind a pipe, as sh allows. */
+/** An example may be longer than the page is wide: it goes on behind a pipe or `&&`, as sh allows. */
 function exampleLines(line: string): string {
   if (line.length + 2 <= WIDTH) return `  ${line}`;
   const lines: string[] = [];
-  for (const part of line.split(/(?<=; |\| )/)) {
+  for (const part of line.split(/(?<=; |\| |&& )/)) {
     const last = lines.at(-1);
     if (last !== undefined && last.length + part.trimEnd().length <= WIDTH) {
       lines[lines.length - 1] = last + part;

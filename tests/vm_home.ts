@@ -4,7 +4,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { HvshHome, type HvshResult } from "./run_hvsh.ts";
+import type { HvshHome, HvshResult } from "./run_hvsh.ts";
 
 /** A handle, as verbs print it. */
 export interface HandleRecord {

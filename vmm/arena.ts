@@ -10,7 +10,8 @@
  *     word 7            debugging: whether TRAP_PORT is the debugger's
  *     word 8 to 15      PCI: which slots hold each of the eight shared interrupt lines
  *     word 16           whether a reset by the guest starts the machine anew
- *     word 32 + 16 n    vCPU n: request, state, thread id, changes that wait for its thread, debug stop
+ *     word 32 + 16 n    vCPU n: request, state, thread id, changes that wait for its thread, debug
+ *                       stop, and a count of what it may wait for
  *     then a place for each device and some spare: see `arena_layout.ts`
  *
  * @module
@@ -61,7 +62,7 @@ export const DebugStopKind = { EXIT: 1, TRAP: 2, STEP_ENDED: 3 } as const;
 /** The port of the debugger's traps, where KVM does not tell of INT3; a PC has nothing there. */
 export const TRAP_PORT = 0xec;
 
-const Word = { REQUEST: 0, STATE: 1, TID: 2, CHANGES: 3, DEBUG_STOP: 4 } as const;
+const Word = { REQUEST: 0, STATE: 1, TID: 2, CHANGES: 3, DEBUG_STOP: 4, WAKES: 5 } as const;
 
 /** Reasons beyond a device's {@linkcode StopKind}: what the vCPU itself ran into. */
 export type EndKind = StopKind | "triple-fault" | "fault";
@@ -299,25 +300,34 @@ export class Arena {
   /** Asks a vCPU to do something; kick it if it may be in KVM_RUN. */
   setRequest(vcpu: number, request: number): void {
     Atomics.store(this.words, vcpuWord(vcpu, Word.REQUEST), request);
-    Atomics.notify(this.words, vcpuWord(vcpu, Word.REQUEST));
+    this.#wakeVcpu(vcpu);
   }
 
   /** Lets a vCPU that stands still go on; one that was told to end does so. */
   letGo(vcpu: number, how: number = Request.RUN): void {
-    const request = vcpuWord(vcpu, Word.REQUEST);
-    Atomics.compareExchange(this.words, request, Request.PAUSE, how);
-    Atomics.notify(this.words, request);
+    Atomics.compareExchange(this.words, vcpuWord(vcpu, Word.REQUEST), Request.PAUSE, how);
+    this.#wakeVcpu(vcpu);
   }
 
-  /** Blocks a vCPU's thread while it is asked for nothing but `request`. */
+  /** Blocks a vCPU's thread while it is asked for nothing but `request`, not even for a change. */
   waitWhileRequested(vcpu: number, request: number): void {
-    Atomics.wait(this.words, vcpuWord(vcpu, Word.REQUEST), request);
+    for (;;) {
+      const seen = Atomics.load(this.words, vcpuWord(vcpu, Word.WAKES));
+      if (this.request(vcpu) !== request || this.changeAsked(vcpu)) return;
+      Atomics.wait(this.words, vcpuWord(vcpu, Word.WAKES), seen);
+    }
+  }
+
+  /** Has a vCPU that waits look at what it is asked for. */
+  #wakeVcpu(vcpu: number): void {
+    Atomics.add(this.words, vcpuWord(vcpu, Word.WAKES), 1);
+    Atomics.notify(this.words, vcpuWord(vcpu, Word.WAKES));
   }
 
   /** Has a vCPU's thread leave its loop for a change; kick it if it may be in KVM_RUN. */
   askForChange(vcpu: number): void {
     Atomics.store(this.words, vcpuWord(vcpu, Word.CHANGES), 1);
-    Atomics.notify(this.words, vcpuWord(vcpu, Word.REQUEST));
+    this.#wakeVcpu(vcpu);
   }
 
   /** Whether a change waits for a vCPU's thread. */

@@ -16,7 +16,7 @@ import {
   kvm_regs,
   kvm_sregs,
   kvm_vcpu_events,
-  kvm_x86_mce,
+  type kvm_x86_mce,
   kvm_xcrs,
   type KvmRegs,
   type KvmSregs,

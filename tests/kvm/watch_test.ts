@@ -120,7 +120,7 @@ onKvm("several readers trace one VM, come and go, and each gets its own", async 
     const some = traceExits(machine.watch, { reasons: ["io"] });
     await some.next();
     const { value } = await some.next();
-    assert.ok(value!.every(({ reason }) => reason === "io"));
+    assert.ok(value!.every(({ reason }: { reason: string }) => reason === "io"));
     assert.ok((await all.next()).value!.length > 0);
     await some.return(undefined);
   }

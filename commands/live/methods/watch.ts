@@ -69,18 +69,21 @@ function profileRequest(params: Params): ProfileRequest {
   };
 }
 
+const isString = (value: unknown) => typeof value === "string";
+const isNumber = (value: unknown) => typeof value === "number";
+
 /** A parameter that may be left out. */
 function one(params: Params, name: string, type: "string" | "number") {
   const value = params[name];
   if (value === undefined) return {};
-  if (typeof value === type) return { [name]: value };
+  if ((type === "string" ? isString : isNumber)(value)) return { [name]: value };
   throw new UsageError(`${name} is not a ${type}`);
 }
 
 function list(params: Params, name: string, type: "string" | "number") {
   const values = params[name];
   if (values === undefined) return {};
-  if (Array.isArray(values) && values.every((value) => typeof value === type)) {
+  if (Array.isArray(values) && values.every(type === "string" ? isString : isNumber)) {
     return { [name]: values };
   }
   throw new UsageError(`${name} is not a list of ${type}s`);
