@@ -13,7 +13,10 @@ Deno.test("a kick interrupts a thread that blocks in a call, again and again, an
       worker.onerror = (event) => reject(new Error(event.message));
     });
     worker.postMessage(words);
-    await Atomics.waitAsync(words, 0, 0).value;
+    const started = async () => {
+      while (Atomics.load(words, 0) === 0) await Atomics.waitAsync(words, 0, 0, 20).value;
+    };
+    await Promise.race([started(), ended]); // a Worker that fails to start says why
     const tid = words[0]!;
     assert.notEqual(tid, threadId());
     // A kick that comes just before the wait is lost; one that comes later finds it blocked.

@@ -59,8 +59,11 @@ export const VcpuState = { IDLE: 0, RUNNING: 1, PAUSED: 2 } as const;
 
 /** What a vCPU stands for: KVM_EXIT_DEBUG, a trap of the debugger's, the end of a step. */
 export const DebugStopKind = { EXIT: 1, TRAP: 2, STEP_ENDED: 3 } as const;
-/** The port of the debugger's traps, where KVM does not tell of INT3; a PC has nothing there. */
-export const TRAP_PORT = 0xec;
+/**
+ * The port of the debugger's traps, where KVM does not tell of INT3: a PC has nothing there, and as an
+ * instruction it is NOP, for who jumps into the middle of a trap.
+ */
+export const TRAP_PORT = 0x90;
 
 const Word = { REQUEST: 0, STATE: 1, TID: 2, CHANGES: 3, DEBUG_STOP: 4, WAKES: 5 } as const;
 

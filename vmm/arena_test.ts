@@ -77,6 +77,17 @@ Deno.test("vCPUs have words of their own", () => {
   ]);
 });
 
+Deno.test("a vCPU that is about to wait while it is paused sees a change that came before", () => {
+  const { arena } = new ArenaLayout(2, [], false);
+  arena.setRequest(1, Request.PAUSE);
+  arena.askForChange(1);
+  arena.waitWhileRequested(1, Request.PAUSE); // or it would block this thread for ever
+  arena.changeDone(1);
+  assert.deepEqual([arena.changeAsked(1), arena.request(1)], [false, Request.PAUSE]);
+  arena.letGo(1);
+  arena.waitWhileRequested(1, Request.PAUSE);
+});
+
 Deno.test("the first reason to stop is the one that stays", () => {
   const { arena } = new ArenaLayout(1, [], false);
   assert.equal(arena.stopping, false);

@@ -23,6 +23,12 @@ export interface ConsoleOptions {
   readonly onFailure: (error: unknown) => void;
 }
 
+/** What was typed, and for which device if that was said. */
+interface Input {
+  readonly bytes: Uint8Array;
+  readonly to: string | undefined;
+}
+
 /** The byte devices of a machine. */
 export class Console {
   readonly #arena: Arena;
@@ -35,7 +41,7 @@ export class Console {
   readonly #busy = new Set<OpenDevice>();
   readonly #works = new Set<Promise<void>>();
   readonly #sinks: ConsoleSink[] = [];
-  #pending: Uint8Array[] = [];
+  readonly #pending: Input[] = [];
   #room: PromiseWithResolvers<void> | undefined;
 
   /**
@@ -74,11 +80,12 @@ export class Console {
    * Sends input to the guest.
    *
    * @param bytes What was typed
+   * @param to To which of its devices; if left out, to the one that it listens to
    * @returns Resolves when the guest's device has taken all of it
    */
-  send(bytes: Uint8Array): Promise<void> {
+  send(bytes: Uint8Array, to?: string): Promise<void> {
     if (bytes.length === 0 || !this.#set.devices.some(takesInput)) return Promise.resolve();
-    this.#pending.push(bytes);
+    this.#pending.push({ bytes, to });
     this.#room ??= Promise.withResolvers();
     const { promise } = this.#room;
     this.#offerInput();
@@ -146,15 +153,19 @@ export class Console {
       inputs.find(({ device }) => device.listening === undefined);
   }
 
+  #input(to: string): OpenDevice | undefined {
+    return this.#set.devices.find((open) => open.name === to && takesInput(open));
+  }
+
   #offerInput(): void {
     if (this.#pending.length === 0) return;
-    const input = this.#listener();
-    if (input === undefined) return;
-    for (let bytes = this.#pending[0]; bytes !== undefined; bytes = this.#pending[0]) {
-      const chunk = bytes;
-      const taken = this.#set.locked(input, (device) => device.receive!(chunk));
-      if (taken < chunk.length) {
-        this.#pending[0] = chunk.subarray(taken);
+    for (let next = this.#pending[0]; next !== undefined; next = this.#pending[0]) {
+      const { bytes, to } = next;
+      const input = to === undefined ? this.#listener() : this.#input(to);
+      if (input === undefined) return;
+      const taken = this.#set.locked(input, (device) => device.receive!(bytes));
+      if (taken < bytes.length) {
+        this.#pending[0] = { bytes: bytes.subarray(taken), to };
         return;
       }
       this.#pending.shift();

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { DocumentError, HvshError, VmError } from "../ffi/errors.ts";
+import { DocumentError, HostError, VmError } from "../ffi/errors.ts";
 
 /** What was said already: an access to a PCI function passes through its host bridge as well. */
 const said = new WeakSet<VmError>();
@@ -23,8 +23,9 @@ export function deviceFailure(device: string, cause: unknown): VmError | Documen
   const message = cause instanceof Error ? cause.message : String(cause);
   const stack = cause instanceof Error ? cause.stack ?? "" : "";
   const place = /^ *at .*?(file:[^)\s]+)/m.exec(stack)?.[1];
-  // What was thrown for people to read is no mistake in the code.
-  const hint = cause instanceof HvshError ? cause.hint : place && `look at ${place}`;
+  // What the host or the machine refuses is no mistake in the device's code.
+  const refused = cause instanceof HostError || cause instanceof VmError;
+  const hint = refused ? cause.hint : place && `look at ${place}`;
   const failure = new VmError(`Device ${device}: ${message}`, {
     cause,
     ...(hint === undefined ? {} : { hint }),

@@ -4,11 +4,8 @@
  * @module
  */
 import { HvshError } from "../../ffi/errors.ts";
-import { ProcessMemory, type SlotRecord } from "../../vmm/debug/process_memory.ts";
-import { openSymbols, Symbols } from "../../vmm/debug/symbols.ts";
-import type { VmDocument } from "../../vmm/document.ts";
-import { request } from "../live/clients.ts";
-import { call } from "../live/json_rpc.ts";
+import { Symbols } from "../../vmm/debug/symbols.ts";
+import { LiveInside } from "../live/live_inside.ts";
 import type { RunDirectory } from "../live/run_directory.ts";
 
 /**
@@ -19,12 +16,8 @@ import type { RunDirectory } from "../live/run_directory.ts";
  */
 export async function vmSymbols(vm: RunDirectory): Promise<Symbols> {
   try {
-    const { pid } = await request(vm, "status");
-    const slots = await call(vm.control, "inspect.slots") as SlotRecord[];
-    const document = JSON.parse(await Deno.readTextFile(vm.config)) as VmDocument;
-    const kernel = document.boot?.kernel;
-    using memory = new ProcessMemory(pid, slots);
-    return await openSymbols(memory, typeof kernel === "string" ? { kernel } : {});
+    using inside = await LiveInside.open(vm);
+    return await inside.symbols();
   } catch (error) {
     if (error instanceof HvshError || error instanceof Deno.errors.NotFound) return new Symbols([]);
     throw error;

@@ -206,7 +206,7 @@ onKvm("a sysrq key is a break and the key behind it, on the first serial port", 
   await using home = new HvshHome();
   await detached(home, "web", ECHO);
   records(await home.run(["inject", "web", "sysrq", "h"]));
-  const said = await home.run(["console", "web", "--expect", "h", "--timeout", "60"]);
+  const said = await home.run(["console", "web", "--expect", "h", "--timeout", "20"]);
   assert.equal(said.stdout, "\0h");
   await home.run(["kill", "web"]);
   await home.run(["wait", "web"]);

@@ -129,6 +129,20 @@ onKvm("several readers trace one VM, come and go, and each gets its own", async 
   assert.equal((await nothing).done, true);
 });
 
+onKvm("a trace that is asked for while the VM starts is on before it runs", async () => {
+  for (let round = 0; round < 30; round++) {
+    await using machine = await Machine.create(flatDocument(EIGHTY_WRITES));
+    machine.start({ paused: true });
+    for (let turn = 0; turn < round; turn++) await new Promise((resolve) => setTimeout(resolve));
+    const trace = traceExits(machine.watch, { reasons: ["io"] });
+    await trace.next();
+    machine.resume();
+    let count = 0;
+    for await (const batch of trace) count += batch.length;
+    assert.equal(count, 80);
+  }
+});
+
 async function samplesOf(machine: Machine, count: number): Promise<StackSample[]> {
   const samples: StackSample[] = [];
   for await (const batch of profile(machine.watch, { frequency: 500 })) {

@@ -9,7 +9,7 @@ const INITRAMFS = guestPath("initramfs.cpio");
 onNativeKvm("Debian's reboot starts it anew in place, and so does `hvsh reset`", async () => {
   await using home = new HvshHome();
   await using process = home.start([
-    ...["run", "-n", "web", "--reboot", "restart", "--cpus", "2", "--rng", "--balloon", ""],
+    ...["run", "-n", "web", "--reboot", "restart", "--cpus", "2", "--rng", "", "--balloon", ""],
     ...[VMLINUZ, "--initrd", INITRAMFS, "--cmdline", "quiet hvsh.do=shell"],
   ], "open");
   const boots = async (count: number) => {

@@ -66,7 +66,7 @@ for (const [which, flags] of WAYS) {
       assert.deepEqual([status, stderr], [0, ""]);
       return Uint8Array.from(stdout, (c) => c.charCodeAt(0));
     };
-    const offset = offsetIn(await part("head -c 1M"), BigInt(banner));
+    const offset = offsetIn(await part("head -c 1048576"), BigInt(banner));
     const text = await part(`tail -c +${offset + 1} | head -c 13`);
     assert.equal(new TextDecoder().decode(text), "Linux version");
 

@@ -107,9 +107,7 @@ export class BreakpointTable {
     const insists = !code || how === "hardware";
     if (insists && !able) {
       const what = code ? "an instruction" : "data";
-      throw new VmError(`This host's KVM does not tell when ${what} in a debug register is met`, {
-        hint: "`hvsh doctor` shows what it does",
-      });
+      throw new VmError(`This host's KVM does not tell when ${what} in a debug register is met`);
     }
     if (physical || how === "software" || !able) return "software";
     if (this.#hasRoom(wanted)) return "hardware";

@@ -172,7 +172,7 @@ export class Debugger {
    * @returns False if one must pass a breakpoint first; then this lets them go on itself
    */
   letGo(): boolean {
-    if (this.#passing().length === 0) {
+    if (this.#passing() < 0) {
       this.#pass.clear();
       this.#patches.insert(this.#table.patches);
       return true;
@@ -211,11 +211,24 @@ export class Debugger {
     });
   }
 
-  /** The vCPUs that stand at a breakpoint which they have told of. */
-  #passing(): number[] {
-    return [...this.#pass].filter(([cpu, pc]) =>
-      linearPc(this.#machine.vcpus[cpu]!) === pc && this.#at(pc, cpu).length > 0
-    ).map(([cpu]) => cpu);
+  /** The first vCPU that stands at a breakpoint which it has told of, or where a trap's rest will be; or -1. */
+  #passing(): number {
+    return this.#machine.vcpus.findIndex((vcpu, cpu) => {
+      const told = this.#pass.get(cpu);
+      if (told === undefined && !this.#hasLongTraps) return false;
+      const pc = linearPc(vcpu);
+      return (told === pc && this.#at(pc, cpu).length > 0) || this.#isInTrap(pc, cpu);
+    });
+  }
+
+  get #hasLongTraps(): boolean {
+    return this.#patches.trap.length > 1 && this.#table.patches.length > 0;
+  }
+
+  #isInTrap(pc: bigint, cpu: number): boolean {
+    if (!this.#hasLongTraps) return false;
+    const physical = this.#translate(cpu, pc);
+    return this.#table.patches.some((patch) => patch.indexOf(physical ?? -1) > 0);
   }
 
   #awaited(): boolean {
@@ -240,7 +253,7 @@ export class Debugger {
   }
 
   async #passAll(): Promise<void> {
-    for (const cpu of this.#passing()) {
+    for (let cpu = this.#passing(); cpu >= 0; cpu = this.#passing()) {
       if (this.#machine.state() !== "running") return;
       const kind = await this.#stepOne(cpu);
       if (kind === 0) return;

@@ -48,26 +48,26 @@ export async function disassemble(
   const formatter = new Formatter(FormatterSyntax.Intel);
   const found: DisassembledInstruction[] = [];
   try {
-    decoder.ip = address;
-    while (decoder.canDecode && found.length < most) {
-      const from = decoder.position;
+    for (let from = 0; from < code.length && found.length < most;) {
+      const here = BigInt.asUintN(64, address + BigInt(from));
+      decoder.position = from;
+      decoder.ip = here;
       const instruction = decoder.decode();
       try {
         if (decoder.lastError === DecoderError.NoMoreBytes) break;
         const bad = instruction.isInvalid;
         // An invalid one may take several bytes, the next of which begins a good one.
-        if (bad) decoder.position = from + 1;
         const length = bad ? 1 : instruction.length;
         const near = instruction.flowControl !== FlowControl.Next && instruction.nearBranchTarget;
         const target = near ||
           (instruction.isIpRelMemoryOperand ? instruction.ipRelMemoryAddress : 0n);
         found.push({
-          address: decoder.ip - BigInt(bad ? decoder.position - from : length),
+          address: here,
           bytes: code.slice(from, from + length),
           text: bad ? "(bad)" : formatter.format(instruction),
           ...(target === 0n || bad ? {} : { target }),
         });
-        if (bad) decoder.ip = found.at(-1)!.address + 1n;
+        from += length;
       } finally {
         instruction.free();
       }

@@ -169,7 +169,7 @@ class VirtioConsole implements VirtioDevice {
   receive(bytes: Uint8Array): number {
     const { state } = this.#ports[0]!;
     let taken = 0;
-    if (this.listening()) {
+    if (this.#isOpen()) {
       const queue = this.#context.queues[receiveQueue(0)]!;
       // A guest may go on lending buffers without a byte of room: then it is another call's turn.
       let left = queue.size;
@@ -188,8 +188,13 @@ class VirtioConsole implements VirtioDevice {
     return taken;
   }
 
-  /** The port is open there, or the driver knows of no ports. */
+  /** Linux opens the port as soon as it has the driver: who listens there has said something first. */
   listening(): boolean {
+    return this.#isOpen() && this.#ports[0]!.state.transmitted > 0;
+  }
+
+  /** The port is open there, or the driver knows of no ports. */
+  #isOpen(): boolean {
     const { state } = this.#ports[0]!;
     return this.#context.running && (!this.#control.used || state.guest_open !== 0);
   }

@@ -37,7 +37,9 @@ export const methods: MethodGroup = (vm) => {
       if (serial === undefined) {
         throw new VmError("A SysRq comes by a serial port, and the VM has none");
       }
-      machine.act(serial.name, "break", String(key));
+      machine.act(serial.name, "break");
+      // It is taken when the guest has read the break.
+      machine.console.send(new TextEncoder().encode(String(key)), serial.name);
       return vm.handle();
     },
   };

@@ -57,6 +57,18 @@ export function findPasst(): string | undefined {
   return undefined;
 }
 
+/**
+ * Whether a passt can't name its version, as Debian 12's can't. That one may spin for ever when guest
+ * and host close a connection in the same moment.
+ *
+ * @param program Its path
+ */
+export async function isUnversioned(program: string): Promise<boolean> {
+  const { stdout } = await new Deno.Command(program, { args: ["--version"], stdin: "null" })
+    .output();
+  return /unknown version/.test(new TextDecoder().decode(stdout));
+}
+
 /** A running passt. */
 export class Passt implements AsyncDisposable {
   /** This side of its socket, non-blocking. */

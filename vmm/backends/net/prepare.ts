@@ -17,7 +17,7 @@ import type { PrepareContext, Prepared } from "../../device.ts";
 import { ipv4Text, macText, parseCidr, parseMac } from "./addresses.ts";
 import { type Forward, parseForward } from "./forward.ts";
 import type { NetConfig, NetDocument, OpenedBackend } from "./net_config.ts";
-import { findPasst, Passt } from "./passt.ts";
+import { findPasst, isUnversioned, Passt } from "./passt.ts";
 
 const DEFAULT_INTERFACE = "hvsh%d";
 /** What libslirp tells the guest's TCP if nobody says otherwise. */
@@ -106,6 +106,9 @@ async function open(config: NetDocument & { mac: string }, context: PrepareConte
       backend === "user" ? "Neither passt nor libslirp is there" : "passt is not on PATH",
       { hint: "install passt, or libslirp0 (Debian, Ubuntu), libslirp (Fedora, Arch)" },
     );
+  }
+  if (backend === "user" && hasSlirp() && await isUnversioned(program)) {
+    return openSlirp(forwards, config.mtu);
   }
   try {
     return await openPasst(program, forwards, config);
