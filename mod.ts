@@ -38,7 +38,7 @@ export {
   VmError,
 } from "./ffi/errors.ts";
 export type { Fault } from "./vmm/cpu/fault.ts";
-export type { ExitRecord as TracedExit, TraceOptions } from "./vmm/debug/exit_trace.ts";
+export type { TracedExit, TraceOptions } from "./vmm/debug/exit_trace.ts";
 export type { FigureRecord } from "./vmm/debug/machine_figures.ts";
 export type { ProfileOptions, StackMode, StackSample } from "./vmm/debug/profile.ts";
 export type { AddressSpan } from "./vmm/debug/watch_plan.ts";

@@ -32,6 +32,7 @@ const NEEDS: readonly Need[] = [
   { name: "fish", package: "fish" },
   { name: "python3", package: "python3-minimal" },
   { name: "cc", package: "gcc libc6-dev" },
+  { name: "gdb", package: "gdb", optional: "tests of GDB and of cores" },
   { name: "ip", package: "iproute2", optional: "tests of tap" },
   { name: "passt", package: "passt", optional: "tests of user networking by passt" },
   { name: "libslirp.so.0", package: "libslirp0", optional: "tests of user networking by libslirp" },

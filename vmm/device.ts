@@ -190,6 +190,8 @@ export interface Device {
   close?(): void;
   /** Counters since the VM's start, by name. */
   stats?(): Readonly<Record<string, number>>;
+  /** Names of those that stand for now and don't count: a size, a state. */
+  readonly gauges?: readonly string[];
 }
 
 /** A kind of device: what its module exports, and what a user's `device FILE.ts` exports as default. */

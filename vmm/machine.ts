@@ -12,6 +12,7 @@ import type { Vcpu } from "../ffi/kvm/vcpu.ts";
 import { type Arena, Request } from "./arena.ts";
 import { Console } from "./console.ts";
 import type { Fault } from "./cpu/fault.ts";
+import type { TrapByte } from "./debug/code_patches.ts";
 import { type DebugStop, stopDetails } from "./debug/debug_stop.ts";
 import type { Debugger } from "./debug/debugger.ts";
 import { MachineWatch } from "./debug/machine_watch.ts";
@@ -234,6 +235,11 @@ export class Machine implements AsyncDisposable {
   /** What the debugger has met, if it is paused because of that. */
   get pausedBy(): DebugStop | undefined {
     return this.#state === "paused" ? this.#pausedBy : undefined;
+  }
+
+  /** What the debugger has put into the guest's code while that runs. */
+  get traps(): readonly TrapByte[] {
+    return this.#debugger?.traps ?? [];
   }
 
   /** Its breakpoints and single steps; it has none before it is asked for them. */

@@ -113,7 +113,9 @@ export class MachineThreads implements Disposable {
   request(request: number): void {
     for (const id of this.#vcpus.keys()) {
       this.#arena.setRequest(id, request);
-      this.kick(id);
+      // One that stands looks at its request before it runs, and a kick would only be in its way.
+      const stands = this.#arena.vcpuState(id) === VcpuState.PAUSED;
+      if (request !== Request.PAUSE || !stands) this.kick(id);
     }
     this.#arena.announceProgress();
   }

@@ -11,6 +11,8 @@ import type { ExitRecord, Handle } from "../live/owner.ts";
 import { RpcConnection } from "../live/rpc_connection.ts";
 import { findVm, type RunDirectory } from "../live/run_directory.ts";
 import { type ConsoleSource, VmConsole } from "./vm_console.ts";
+import { VmWatch } from "./vm_watch.ts";
+import { liveSource } from "./watch_source.ts";
 
 /** Which events to read. */
 export interface EventOptions {
@@ -43,6 +45,8 @@ const DETACH_SECONDS = 10;
 export class LiveVm implements Disposable {
   /** Its name. */
   readonly name: string;
+  /** Its exits, its figures, and where its vCPUs stand. */
+  readonly watch: VmWatch;
   readonly #directory: RunDirectory;
   readonly #connection: RpcConnection;
   readonly #closed = new AbortController();
@@ -58,6 +62,7 @@ export class LiveVm implements Disposable {
   constructor(directory: RunDirectory, connection: RpcConnection, place: number) {
     this.name = directory.name;
     this.#directory = directory;
+    this.watch = new VmWatch(liveSource(directory, this.#closed.signal));
     this.#connection = connection;
     this.#place = place;
   }
@@ -219,13 +224,16 @@ export class LiveVm implements Disposable {
  * @returns The VM
  * @throws {VmError} If there is no live VM of that name
  * @example
- * ```ts no-run
- * import { connect } from "../../mod.ts";
+ * ```ts
+ * import { connect, type LiveVm } from "../../mod.ts";
+ * import assert from "node:assert/strict";
  *
- * using web = await connect("web");
- * await web.console.send("uptime\n");
- * console.log(await web.console.until("load average"));
- * await web.stop();
+ * async function load(name: string): Promise<string> {
+ *   using vm: LiveVm = await connect(name);
+ *   await vm.console.send("uptime\n");
+ *   return await vm.console.until("load average");
+ * }
+ * await assert.rejects(load("nobody"), /There is no live VM named "nobody"/);
  * ```
  */
 export async function connect(name: string): Promise<LiveVm> {

@@ -14,6 +14,7 @@ import { VmConsole } from "./vm_console.ts";
 import { VmMemory } from "./vm_memory.ts";
 import { readRegisters, type RegisterOptions, writeRegisters } from "./vm_registers.ts";
 import { VmWatch } from "./vm_watch.ts";
+import { ownSource } from "./watch_source.ts";
 
 /** Seconds that a guest is waited for. */
 const SECONDS = 30;
@@ -41,7 +42,7 @@ export class Vm implements AsyncDisposable {
     this.console = new VmConsole(machine);
     this.#events = new EventLog(machine);
     this.memory = new VmMemory(machine);
-    this.watch = new VmWatch(machine);
+    this.watch = new VmWatch(ownSource(machine));
     machine.start(options);
   }
 

@@ -1,15 +1,15 @@
 /**
- * Watching a VM of this process: what is counted, its exits, where its vCPUs stand. Each goes on until
+ * Watching a VM: what is counted, its exits, where its vCPUs stand. Each goes on until
  * its options or a `break` end it, or the VM has ended.
  *
  * @module
  */
-import { type ExitRecord, traceExits, type TraceOptions } from "../../vmm/debug/exit_trace.ts";
+import type { TracedExit, TraceOptions } from "../../vmm/debug/exit_trace.ts";
 import type { FigureRecord } from "../../vmm/debug/machine_figures.ts";
-import { profile, type ProfileOptions, type StackSample } from "../../vmm/debug/profile.ts";
-import type { Machine } from "../../vmm/machine.ts";
+import type { ProfileOptions, StackSample } from "../../vmm/debug/profile.ts";
 import { delay } from "../live/delay.ts";
 import { difference } from "../watch/figures.ts";
+import type { WatchSource } from "./watch_source.ts";
 
 /** How to look at what is counted. */
 export interface FigureOptions {
@@ -21,13 +21,13 @@ export interface FigureOptions {
 
 /** One VM's watchers. */
 export class VmWatch {
-  readonly #machine: Machine;
+  readonly #source: WatchSource;
 
   /**
-   * @param machine The VM
+   * @param source The VM
    */
-  constructor(machine: Machine) {
-    this.#machine = machine;
+  constructor(source: WatchSource) {
+    this.#source = source;
   }
 
   /**
@@ -49,14 +49,14 @@ export class VmWatch {
    * }
    * ```
    */
-  async *figures(options: FigureOptions = {}): AsyncGenerator<FigureRecord[]> {
+  async *figures(options: FigureOptions = {}): AsyncGenerator<readonly FigureRecord[]> {
     const { interval = 1, signal = new AbortController().signal } = options;
-    const { watch } = this.#machine;
-    let before = await watch.figures();
+    const source = this.#source;
+    let before = await source.figures();
     yield before;
     while (await delay(interval * 1000, signal)) {
-      if (!watch.machine.lives) return;
-      const now = await watch.figures();
+      if (!source.lives) return;
+      const now = await source.figures();
       yield difference(before, now);
       before = now;
     }
@@ -69,8 +69,8 @@ export class VmWatch {
    * @returns Each exit, of each vCPU in order
    * @throws {VmError} If the VM does not run, or has no such device, vCPU or reason
    */
-  async *exits(options: TraceOptions = {}): AsyncGenerator<ExitRecord> {
-    for await (const batch of traceExits(this.#machine.watch, options)) yield* batch;
+  async *exits(options: TraceOptions = {}): AsyncGenerator<TracedExit> {
+    for await (const batch of this.#source.exits(options)) yield* batch;
   }
 
   /**
@@ -81,6 +81,6 @@ export class VmWatch {
    * @throws {VmError} If the VM does not run, or cannot be sampled so
    */
   async *samples(options: ProfileOptions = {}): AsyncGenerator<StackSample> {
-    for await (const batch of profile(this.#machine.watch, options)) yield* batch;
+    for await (const batch of this.#source.samples(options)) yield* batch;
   }
 }

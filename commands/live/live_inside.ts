@@ -24,11 +24,11 @@ export class LiveInside implements Disposable {
   readonly #kernel: string | undefined;
   #symbols: Promise<Symbols> | undefined;
 
-  private constructor(directory: RunDirectory, { pid, slots, kernel }: MemoryRecord) {
+  private constructor(directory: RunDirectory, { pid, slots, traps, kernel }: MemoryRecord) {
     this.#directory = directory;
     this.#kernel = kernel;
     this.name = directory.name;
-    this.memory = new ProcessMemory(pid, slots);
+    this.memory = new ProcessMemory(pid, slots, traps);
   }
 
   /**

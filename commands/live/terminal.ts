@@ -67,10 +67,10 @@ export function attachInput(input: ConsoleInput, person: ConsolePerson): () => v
   const { byte, name } = person.escape;
   let guard: TerminalGuard | undefined;
   if (setRaw !== undefined) {
+    guard = new TerminalGuard();
+    setRaw(true); // before it is said: what is typed from then on is the guest's
     const how = byte === undefined ? "" : `; ${name} ${person.leaving}`;
     person.note(`hvsh: the console is yours${how}`);
-    guard = new TerminalGuard();
-    setRaw(true);
   }
   const feed = async () => {
     for await (const bytes of input.chunks) {

@@ -8,6 +8,12 @@ import { type IPty, spawn } from "@lydell/node-pty";
 
 const DEADLINE_MS = 20_000;
 
+/** hvsh alone, from its sources. */
+const SHELL: readonly [string, ...string[]] = [
+  Deno.execPath(),
+  ...["run", "-A", "--no-check", "--quiet", new URL("../main.ts", import.meta.url).pathname],
+];
+
 /** A shell on a terminal of 80 columns. */
 export class ShellOnTerminal implements AsyncDisposable {
   readonly #pty: IPty;
@@ -19,10 +25,14 @@ export class ShellOnTerminal implements AsyncDisposable {
   /**
    * @param cwd Its folder
    * @param environment Added to this process's
+   * @param program Which shell, and its words; hvsh's own if left out
    */
-  constructor(cwd: string, environment: Readonly<Record<string, string>> = {}) {
-    const main = new URL("../main.ts", import.meta.url).pathname;
-    this.#pty = spawn(Deno.execPath(), ["run", "-A", "--no-check", "--quiet", main], {
+  constructor(
+    cwd: string,
+    environment: Readonly<Record<string, string>> = {},
+    [program, ...words]: readonly [string, ...string[]] = SHELL,
+  ) {
+    this.#pty = spawn(program, words, {
       name: "xterm",
       cols: 80,
       rows: 24,

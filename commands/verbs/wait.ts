@@ -38,15 +38,19 @@ export const verb: Verb = {
   },
 };
 
-async function standing(vm: RunDirectory): Promise<Handle | ExitRecord> {
-  if (!vm.live) return await exitOf(vm);
-  return await call(vm.control, "debug.wait") as Handle | ExitRecord;
+async function exitOf(vm: RunDirectory): Promise<ExitRecord> {
+  return await ask(vm, "control.wait") as ExitRecord;
 }
 
-async function exitOf(vm: RunDirectory): Promise<ExitRecord> {
+async function standing(vm: RunDirectory): Promise<Handle | ExitRecord> {
+  return await ask(vm, "debug.wait") as Handle | ExitRecord;
+}
+
+/** Asks a VM for something that tells of its end too, or reads the word that it left of that. */
+async function ask(vm: RunDirectory, method: string): Promise<unknown> {
   if (vm.live) {
     try {
-      return await call(vm.control, "control.wait") as ExitRecord;
+      return await call(vm.control, method);
     } catch (error) {
       // It may have ended between the look and the call; then its last word is in its folder.
       const record = takeExit(vm);

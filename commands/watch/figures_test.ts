@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { UsageError } from "../../ffi/errors.ts";
+import type { TracedExit } from "../../vmm/debug/exit_trace.ts";
 import { exitLine, exitTitle } from "./exit_line.ts";
 import { difference } from "./figures.ts";
 import { spanWord } from "./span_word.ts";
-import { exitToJson } from "./wire.ts";
+import { exitFromJson, exitToJson } from "./wire.ts";
 
 Deno.test("a difference is of what is counted; what is now stays as it is", () => {
   const vcpu = (figures: Record<string, number | number[]>) => ({
@@ -31,7 +32,7 @@ Deno.test("ports and addresses are one or a range with both its ends", () => {
 });
 
 Deno.test("an exit is a line in columns, and an object with hexadecimal addresses", () => {
-  const exit = exitToJson({
+  const record: TracedExit = {
     time_ns: 2_000_500_000,
     vcpu: 1,
     reason: "io",
@@ -41,7 +42,9 @@ Deno.test("an exit is a line in columns, and an object with hexadecimal addresse
     value: 0x48n,
     device: "serial0",
     handled_ns: 1250,
-  });
+  };
+  const exit = exitToJson(record);
+  assert.deepEqual(exitFromJson(exit), record);
   assert.equal(
     JSON.stringify(exit),
     '{"time_ns":2000500000,"vcpu":1,"reason":"io","port":"0x3f8","direction":"out","size":1,' +

@@ -3,11 +3,11 @@
  *
  * @module
  */
-import type { ExitRecord } from "../../vmm/debug/exit_trace.ts";
+import type { TracedExit } from "../../vmm/debug/exit_trace.ts";
 import type { StackMode, StackSample } from "../../vmm/debug/profile.ts";
 import type { AddressSpan } from "../../vmm/debug/watch_plan.ts";
 
-/** An exit; keys as in {@linkcode ExitRecord}. */
+/** An exit; keys as in {@linkcode TracedExit}. */
 export type ExitJson = Readonly<Record<string, string | number | null>>;
 
 /** A sample. */
@@ -43,7 +43,7 @@ export function hex(value: number | bigint): string {
 }
 
 /** Writes an exit. */
-export function exitToJson(exit: ExitRecord): ExitJson {
+export function exitToJson(exit: TracedExit): ExitJson {
   const { time_ns, vcpu, reason, port, address, msr, direction, size, count, value, ...rest } =
     exit;
   return {
@@ -58,6 +58,18 @@ export function exitToJson(exit: ExitRecord): ExitJson {
     ...(value === undefined ? {} : { value: hex(value) }),
     ...rest,
   };
+}
+
+/** Reads an exit. */
+export function exitFromJson(exit: ExitJson): TracedExit {
+  const { port, address, msr, value, ...rest } = exit;
+  return {
+    ...rest,
+    ...(port === undefined ? {} : { port: Number(port) }),
+    ...(address === undefined ? {} : { address: Number(address) }),
+    ...(msr === undefined ? {} : { msr: Number(msr) }),
+    ...(value === undefined ? {} : { value: BigInt(value!) }),
+  } as TracedExit;
 }
 
 /** Writes a sample. */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { gunzipSync } from "node:zlib";
 import { spawn } from "@lydell/node-pty";
+import { connect, type TracedExit } from "../../mod.ts";
 import { EIGHTY_WRITES, listing, SPIN } from "../guest_code.ts";
 import { onKvm } from "../on_kvm.ts";
 import { HvshHome, type HvshResult } from "../run_hvsh.ts";
@@ -115,6 +116,37 @@ onKvm("stat prints every part, and what happened in each interval", async () => 
     const { stdout } = await home.run(["stat", "web", "-o", "table"]);
     assert.match(stdout, /^VM +PART +FIGURE +VALUE\n[^]*web +vcpu 0 +exits +\d+\n/);
   });
+});
+
+onKvm("a program watches a VM of another process", async () => {
+  await using home = new HvshHome();
+  const before = Deno.env.get("XDG_RUNTIME_DIR");
+  Deno.env.set("XDG_RUNTIME_DIR", home.runtime);
+  try {
+    await withVm(home, "web", SERIAL, async () => {
+      using vm = await connect("web");
+      const exits: TracedExit[] = [];
+      for await (const exit of vm.watch.exits({ reasons: ["io"], count: 3 })) exits.push(exit);
+      assert.deepEqual(exits.map(({ port, device }) => [port, device]), [
+        ...Array(3).fill([0x3fd, "serial0"]),
+      ]);
+      let samples = 0;
+      for await (const { frames } of vm.watch.samples({ frequency: 500 })) {
+        assert.ok(frames[0]! >= 0x7c00n && frames[0]! < 0x7c06n);
+        if (++samples === 5) break;
+      }
+      const looks: unknown[] = [];
+      for await (const records of vm.watch.figures({ interval: 0.05 })) {
+        looks.push(records.find(({ part }) => part === "vcpu")!.figures.exits);
+        if (looks.length === 2) break;
+      }
+      assert.ok(looks.every((exits) => (exits as number) > 0));
+      await assert.rejects(vm.watch.exits({ device: "x" }).next(), /There is no device "x"/);
+    });
+  } finally {
+    if (before === undefined) Deno.env.delete("XDG_RUNTIME_DIR");
+    else Deno.env.set("XDG_RUNTIME_DIR", before);
+  }
 });
 
 onKvm("top prints a record for each VM where no person looks", async () => {

@@ -10,7 +10,7 @@ import { fieldError, hex, type Image, imagePart, viewOf } from "./image.ts";
 import { requireRam } from "./placement.ts";
 
 /** `Elf64_Ehdr` */
-const Elf64Ehdr = struct("Elf64_Ehdr", {
+export const Elf64Ehdr = struct("Elf64_Ehdr", {
   e_ident: bytes(16),
   e_type: u16,
   e_machine: u16,
@@ -46,7 +46,7 @@ const Elf32Ehdr = struct("Elf32_Ehdr", {
 });
 
 /** `Elf64_Phdr` */
-const Elf64Phdr = struct("Elf64_Phdr", {
+export const Elf64Phdr = struct("Elf64_Phdr", {
   p_type: u32,
   p_flags: u32,
   p_offset: addr64,

@@ -16,6 +16,29 @@ export const INT3: readonly number[] = [0xcc];
  */
 export const OUT_TRAP: readonly number[] = [0xe6, TRAP_PORT];
 
+/** A byte of a trap that is in the code. */
+export interface TrapByte {
+  /** Guest-physical address. */
+  readonly address: number;
+  /** The guest's own byte. */
+  readonly own: number;
+  /** The trap's. */
+  readonly trap: number;
+}
+
+/**
+ * Shows the guest's own bytes where traps are.
+ *
+ * @param traps What is in the code
+ * @param address Guest-physical address of the first byte that was read
+ * @param bytes What was read; changed in place
+ */
+export function hideTraps(traps: readonly TrapByte[], address: number, bytes: Uint8Array): void {
+  for (const { address: at, own, trap } of traps) {
+    if (bytes[at - address] === trap) bytes[at - address] = own;
+  }
+}
+
 /** The traps of one VM. */
 export class CodePatches {
   /** The instruction. */
@@ -48,6 +71,11 @@ export class CodePatches {
         byte[0] = trap;
       }
     }
+  }
+
+  /** What is in now. */
+  get inserted(): TrapByte[] {
+    return [...this.#own].map(([address, bytes]) => ({ address, ...bytes }));
   }
 
   /** Takes them out; no vCPU may run. Where the guest has written since, its byte stays. */

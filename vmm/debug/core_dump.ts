@@ -11,7 +11,7 @@
  *
  * @module
  */
-import { addr64, bytes, struct, u16, u32, u64 } from "../../ffi/struct.ts";
+import { Elf64Ehdr, Elf64Phdr } from "../boot/elf.ts";
 import { vcpuNotes } from "./core_notes.ts";
 import { joinBytes } from "./join_bytes.ts";
 import type { PagingRegisters } from "./page_walk.ts";
@@ -19,32 +19,6 @@ import type { PhysicalMemory } from "./physical_memory.ts";
 import type { RegisterValues } from "./register_files.ts";
 import { VirtualMemory } from "./virtual_memory.ts";
 
-const Elf64Ehdr = struct("Elf64_Ehdr", {
-  e_ident: bytes(16),
-  e_type: u16,
-  e_machine: u16,
-  e_version: u32,
-  e_entry: u64,
-  e_phoff: addr64,
-  e_shoff: addr64,
-  e_flags: u32,
-  e_ehsize: u16,
-  e_phentsize: u16,
-  e_phnum: u16,
-  e_shentsize: u16,
-  e_shnum: u16,
-  e_shstrndx: u16,
-});
-const Elf64Phdr = struct("Elf64_Phdr", {
-  p_type: u32,
-  p_flags: u32,
-  p_offset: addr64,
-  p_vaddr: u64,
-  p_paddr: addr64,
-  p_filesz: addr64,
-  p_memsz: addr64,
-  p_align: addr64,
-});
 /** 64 bits, little-endian, version 1. */
 const IDENT = Uint8Array.of(0x7f, 0x45, 0x4c, 0x46, 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0);
 const ET_CORE = 4;

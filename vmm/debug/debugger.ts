@@ -19,7 +19,7 @@ import {
   BreakpointTable,
   packDebugRegisters,
 } from "./breakpoint_table.ts";
-import { CodePatches, INT3, OUT_TRAP } from "./code_patches.ts";
+import { CodePatches, INT3, OUT_TRAP, type TrapByte } from "./code_patches.ts";
 import type { DebugStop } from "./debug_stop.ts";
 import { Dr6, linearPc, readDebugExit, Vector } from "./debug_exit.ts";
 import type { DebugAbilities } from "./debug_probe.ts";
@@ -161,6 +161,11 @@ export class Debugger {
     return vcpu;
   }
 
+  /** What is in the guest's code now, which is none of its own. */
+  get traps(): TrapByte[] {
+    return this.#patches.inserted;
+  }
+
   /** Every vCPU stands: the guest's memory is its own again. */
   standing(): void {
     this.#patches.lift();
@@ -172,6 +177,7 @@ export class Debugger {
    * @returns False if one must pass a breakpoint first; then this lets them go on itself
    */
   letGo(): boolean {
+    if (this.#machine.ending()) return true;
     if (this.#passing() < 0) {
       this.#pass.clear();
       this.#patches.insert(this.#table.patches);

@@ -38,7 +38,7 @@ export interface TraceOptions {
 }
 
 /** One exit, as it reached user space; what KVM answers itself does not. */
-export interface ExitRecord {
+export interface TracedExit {
   /** Nanoseconds of the host's CLOCK_MONOTONIC when KVM_RUN came back. */
   readonly time_ns: number;
   readonly vcpu: number;
@@ -101,7 +101,7 @@ export function exitReason(name: string): number {
 export async function* traceExits(
   watch: MachineWatch,
   options: TraceOptions = {},
-): AsyncGenerator<ExitRecord[]> {
+): AsyncGenerator<TracedExit[]> {
   const { machine } = watch;
   const names = new Map(machine.devices.map(({ lock, name }) => [lock, name]));
   const rings = chosenRings(machine.cpus, options.cpus, EXIT_BYTES, CAPACITY);
@@ -127,7 +127,7 @@ export async function* traceExits(
       })
     ) {
       const inOrder = batch.records.sort((a, b) => a.time_ns - b.time_ns);
-      const records: ExitRecord[] = inOrder.slice(0, left);
+      const records: TracedExit[] = inOrder.slice(0, left);
       left -= records.length;
       for (const { vcpu, lost } of batch.lost) {
         records.push({ time_ns: batch.time_ns, vcpu, reason: "lost", lost });
@@ -186,7 +186,7 @@ function exitFilter(options: TraceOptions, names: ReadonlyMap<number, string>): 
 function reader(buffer: SharedArrayBuffer, nameOf: (lock: number) => string | null) {
   const doubles = new Float64Array(buffer);
   const words = new Uint32Array(buffer);
-  return (vcpu: number, at: number): ExitRecord => {
+  return (vcpu: number, at: number): TracedExit => {
     const double = at / 8;
     const word = at / 4;
     const reason = words[word + ExitWord.REASON]!;
@@ -198,7 +198,7 @@ function reader(buffer: SharedArrayBuffer, nameOf: (lock: number) => string | nu
     const direction = (access & ACCESS_WRITE) !== 0 ? "out" : "in";
     const size = access & 0xff;
     const device = () => ({ device: nameOf(words[word + ExitWord.DEVICE]!) });
-    const what = (): Partial<ExitRecord> => {
+    const what = (): Partial<TracedExit> => {
       switch (reason) {
         case Exit.IO: {
           const many = count === 1 ? {} : { count };

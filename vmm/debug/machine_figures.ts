@@ -54,8 +54,11 @@ export class MachineFigures implements Disposable {
       const times = threadTimes(this.#machine.threadId(id));
       records.push({ part: "vcpu", id, figures: { ...times, ...figures }, gauges });
     }
-    for (const [id, figures] of Object.entries(this.#machine.deviceStats())) {
-      records.push({ part: "device", id, figures, gauges: [] });
+    const stats = this.#machine.deviceStats();
+    for (const { name: id, device } of this.#machine.devices) {
+      const figures = stats[id];
+      if (figures === undefined) continue;
+      records.push({ part: "device", id, figures, gauges: device.gauges ?? [] });
     }
     return records;
   }

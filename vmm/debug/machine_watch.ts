@@ -6,6 +6,7 @@
  */
 import { VmError } from "../../ffi/errors.ts";
 import type { Vcpu } from "../../ffi/kvm/vcpu.ts";
+import type { Device } from "../device.ts";
 import type { FigureRecord, MachineFigures } from "./machine_figures.ts";
 import type { TracePlan, WatchPlan } from "./watch_plan.ts";
 
@@ -23,7 +24,11 @@ export interface WatchedMachine {
   /** Settles when it has ended. */
   readonly ended: Promise<unknown>;
   /** Its devices, with the indices of their locks. */
-  readonly devices: readonly { readonly name: string; readonly lock: number }[];
+  readonly devices: readonly {
+    readonly name: string;
+    readonly lock: number;
+    readonly device: Pick<Device, "gauges">;
+  }[];
   /** What its devices count. */
   deviceStats(): Readonly<Record<string, Readonly<Record<string, number>>>>;
   /** The thread that runs a vCPU; 0 without one. */

@@ -10,6 +10,7 @@ import { closeFile, openFile, OpenFlag } from "../../ffi/files.ts";
 import { errno, libc } from "../../ffi/libc.ts";
 import { Mapping } from "../../ffi/mapping.ts";
 import type { MemorySlot } from "../memory.ts";
+import { hideTraps, type TrapByte } from "./code_patches.ts";
 import {
   findPiece,
   type MemoryPiece,
@@ -45,19 +46,28 @@ export function slotRecords(slots: readonly MemorySlot[]): SlotRecord[] {
 export class ProcessMemory implements PhysicalMemory, Disposable {
   readonly pieces: readonly SlotRecord[];
   readonly #pid: number;
+  readonly #traps: readonly TrapByte[];
   /** Open files by their names in /proc/PID. */
   readonly #files = new Map<string, number>();
 
   /**
    * @param pid The process
    * @param slots The machine's memory, as {@linkcode slotRecords} has it
+   * @param traps What a debugger has put into the guest's code, which is not shown
    */
-  constructor(pid: number, slots: readonly SlotRecord[]) {
+  constructor(pid: number, slots: readonly SlotRecord[], traps: readonly TrapByte[] = []) {
     this.#pid = pid;
+    this.#traps = traps;
     this.pieces = slots;
   }
 
   read(address: number, target: Uint8Array<ArrayBuffer>): boolean {
+    const there = this.#copy(address, target);
+    if (this.#traps.length > 0) hideTraps(this.#traps, address, target);
+    return there;
+  }
+
+  #copy(address: number, target: Uint8Array<ArrayBuffer>): boolean {
     const piece = this.pieces[findPiece(this.pieces, address, target.length)];
     if (piece === undefined) return false;
     const { fd, offset } = this.#place(piece, address - piece.base);

@@ -177,6 +177,10 @@ class Balloon implements VirtioDevice {
     return true;
   }
 
+  readonly gauges: readonly string[] = [
+    ...["target", "actual", "free_memory", "total_memory", "available_memory", "disk_caches"],
+  ];
+
   stats(): Readonly<Record<string, number>> {
     const state = this.#state;
     const figures: Record<string, number> = {};

@@ -134,6 +134,8 @@ class Disk implements VirtioDevice {
     return true;
   }
 
+  readonly gauges: readonly string[] = ["capacity", "in_flight"];
+
   stats(): Readonly<Record<string, number>> {
     const { capacity, writeback: _, ...counters } = this.#state.toJSON() as Record<string, number>;
     return { capacity: capacity! * SECTOR, ...counters };

@@ -153,6 +153,8 @@ class Net implements VirtioDevice, BackendOwner, ControlledDevice, PairOwner {
     return true;
   }
 
+  readonly gauges: readonly string[] = ["link"];
+
   stats(): Readonly<Record<string, number>> {
     const { state } = this;
     return {

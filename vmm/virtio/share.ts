@@ -177,6 +177,8 @@ class Share implements VirtioDevice {
     this.#loop = undefined;
   }
 
+  readonly gauges: readonly string[] = ["open_files", "nodes", "descriptors"];
+
   stats(): Readonly<Record<string, number>> {
     const { requests, errors, bytes_read, bytes_written, open_files, nodes, descriptors } =
       this.#state;

@@ -69,6 +69,7 @@ export function transportDevice(
         return known;
       },
     }),
+    ...(device.gauges && { gauges: device.gauges }),
     stats() {
       const { needs_resets, resets, interrupts, notifications } = transport.state;
       return { ...device.stats?.(), interrupts, notifications, resets, needs_resets };

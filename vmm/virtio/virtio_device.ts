@@ -210,6 +210,8 @@ export interface VirtioDevice {
   action?(name: string, value?: string): boolean;
   /** Its counters since the VM's start, by name: bytes, requests, errors. In the main thread. */
   stats?(): Readonly<Record<string, number>>;
+  /** Names of those that stand for now and don't count: a size, a state. */
+  readonly gauges?: readonly string[];
 }
 
 /** A kind of virtio device. */

@@ -110,6 +110,8 @@ class Vsock implements VirtioDevice {
     return true;
   }
 
+  readonly gauges: readonly string[] = ["connections"];
+
   stats(): Readonly<Record<string, number>> {
     const state = this.#state;
     return {

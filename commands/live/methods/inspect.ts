@@ -4,6 +4,7 @@
  * @module
  */
 import type { Vcpu } from "../../../ffi/kvm/vcpu.ts";
+import type { TrapByte } from "../../../vmm/debug/code_patches.ts";
 import { type SlotRecord, slotRecords } from "../../../vmm/debug/process_memory.ts";
 import {
   RegisterFiles,
@@ -19,6 +20,8 @@ export interface MemoryRecord {
   /** The process whose files it is in. */
   readonly pid: number;
   readonly slots: readonly SlotRecord[];
+  /** What a debugger has put into the guest's code. */
+  readonly traps: readonly TrapByte[];
   /** The kernel that it booted. */
   readonly kernel?: string;
 }
@@ -28,7 +31,12 @@ export const methods: MethodGroup = ({ machine }) => ({
   memory: (): MemoryRecord => {
     const kernel = machine.document.boot?.kernel?.path;
     const slots = slotRecords(machine.slots);
-    return { pid: Deno.pid, slots, ...(kernel === undefined ? {} : { kernel }) };
+    return {
+      pid: Deno.pid,
+      slots,
+      traps: machine.traps,
+      ...(kernel === undefined ? {} : { kernel }),
+    };
   },
   /** Registers of one vCPU or of all: `[{cpu, registers: {rip: "0x…"}}]`. */
   registers: ({ cpu, names }) =>
