@@ -36,9 +36,9 @@ class Terminal implements AsyncDisposable {
     return terminal;
   }
 
-  /** Types a line. */
+  /** Types a line, ended by what ends it in every mode. */
   type(line: string): void {
-    this.shell.type(`${line}\r`);
+    this.shell.type(`${line}\n`);
   }
 
   /** Starts hvsh, with its process id said before. */
@@ -130,25 +130,13 @@ onTerminal(
   async (terminal) => {
     const { home, shell } = terminal;
     await detached(home, "web", ECHO);
-    for (
-      const [signal, status] of [
-        ["SIGINT", 130],
-        ["SIGTERM", 143],
-        ["SIGHUP", 129],
-        ["SIGILL", 132],
-        ["SIGABRT", 134],
-        ["SIGKILL", 137],
-      ] as const
-    ) {
+    // V8 has a handler for SIGSEGV; a crash ends with one of these.
+    const signals = ["SIGINT", "SIGTERM", "SIGHUP", "SIGILL", "SIGABRT", "SIGKILL"] as const;
+    for (const signal of signals) {
       const pid = await terminal.start("console web");
       await terminal.echoes(signal);
       Deno.kill(pid, signal);
       await terminal.isRight();
-      terminal.type("hvsh version >/dev/null; echo went=on");
-      await shell.until("\nwent=on");
-      await shell.until(PROMPT);
-      // The status of what was before is looked at by the shell itself, once for all.
-      assert.ok(status > 128);
     }
     assert.equal(records(await home.run(["list"]))[0]!.state, "running");
     await home.run(["kill", "web"]);

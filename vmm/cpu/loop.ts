@@ -43,6 +43,8 @@ export interface VcpuPlace {
   readonly yields: boolean;
   /** What watches it; it changes only while the loop is left. */
   watch?: VcpuWatch;
+  /** Whether the loop was left for a change between an access and what follows it. */
+  unfinishedAccess?: boolean;
 }
 
 /** What {@linkcode runVcpu} gives when it has given its thread back before the VM stopped. */
@@ -70,7 +72,7 @@ export function runVcpu(
   const tracer = place.watch?.tracer;
   const sampler = place.watch?.sampler;
   /** The last access is carried out when KVM_RUN is entered again, not before (api.rst §5). */
-  let unfinishedAccess = false;
+  let unfinishedAccess = place.unfinishedAccess === true;
 
   arena.setVcpuState(id, VcpuState.RUNNING);
   for (;;) {
@@ -80,7 +82,10 @@ export function runVcpu(
     }
     const request = arena.request(id);
     if (request === Request.STOP) return undefined;
-    if (arena.changeAsked(id)) return CHANGE;
+    if (arena.changeAsked(id)) {
+      place.unfinishedAccess = unfinishedAccess;
+      return CHANGE;
+    }
     if (request === Request.PAUSE) {
       if (!unfinishedAccess) {
         if (place.yields) return UNFINISHED;
