@@ -65,8 +65,8 @@ class Terminal implements AsyncDisposable {
   }
 
   async #look(): Promise<string> {
-    this.type("echo modes=`stty -g`");
-    await this.shell.until("\nmodes=");
+    this.type("echo mo''des=`stty -g`"); // which shows otherwise where it is echoed
+    await this.shell.until("modes=");
     const modes = await this.shell.until("\r");
     await this.shell.until(PROMPT);
     return modes;
@@ -103,8 +103,9 @@ onTerminal("a key that can be set leaves a console, and ^C is the guest's", asyn
   await terminal.isRight();
   await terminal.start('console web --escape "^A"');
   await shell.until("; Ctrl-A leaves");
-  shell.type("\x1dthree\x01");
-  await shell.until("three");
+  shell.type("\x1dthree");
+  await shell.until("\x1dthree");
+  shell.type("\x01");
   await shell.until("hvsh: left web");
   await terminal.isRight();
 });
