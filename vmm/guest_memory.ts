@@ -131,7 +131,8 @@ export class GuestMemory {
 
   #require(address: number, length: number): number {
     const i = this.find(address, length);
-    if (i < 0) {
+    // A view would round a fraction down, and be of other bytes than were asked for.
+    if (i < 0 || !Number.isInteger(address) || !Number.isInteger(length)) {
       throw new GuestError(
         `Guest memory has no ${length} bytes at 0x${address.toString(16)}`,
         { hint: `memory is ${this.#map()}` },

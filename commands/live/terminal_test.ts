@@ -129,7 +129,7 @@ onTerminal("it is detached from elsewhere, and told of the VM's end", async (ter
 onTerminal(
   "signals, a crash and kill -9 leave the terminal right, and the VM",
   async (terminal) => {
-    const { home, shell } = terminal;
+    const { home } = terminal;
     await detached(home, "web", ECHO);
     // V8 has a handler for SIGSEGV; a crash ends with one of these.
     const signals = ["SIGINT", "SIGTERM", "SIGHUP", "SIGILL", "SIGABRT", "SIGKILL"] as const;
