@@ -81,7 +81,7 @@ async function denoTest(name: string, args: string[]): Promise<Counts> {
 const HOST_SIDE = [
   ...["image", "number", "host", "document", "device"].map((what) => `hostile_${what}`),
   ...["inspect_memory", "control", "many_vms", "hostile_backend"],
-  ...["debug_verbs", "gdb", "watch_verbs"],
+  ...["debug_verbs", "gdb", "watch_verbs", "hostile_hot_plug"],
 ].map((name) => `tests/kvm/${name}_test.ts`);
 
 /** A folder's tests where kvm_amd is real. */
