@@ -73,7 +73,8 @@ export async function assembleMachine(
   const eager = document.irqchip ?? (cpus > 1 || kind !== "flat");
   // Such a machine lives for a while: its threads start while images are read.
   const threads = eager ? MachineThread.ahead(cpus) : [];
-  stack.defer(() => threads.forEach((thread) => thread.release()));
+  const spare = stack.use(new DisposableStack());
+  spare.defer(() => threads.forEach((thread) => thread.release()));
   const memory = stack.use(new MachineMemory(document.memory ?? []));
 
   const loaded = await loadDevices(document, memory, kind);
@@ -137,6 +138,7 @@ export async function assembleMachine(
 
   // Its owner needs some too: where a Worker or a listener for signals gets none, Deno panics.
   MachineThread.requireRoom(1);
+  spare.move(); // whoever runs the machine gives the threads back
   return {
     ...{ document, vcpus, vcpuTraits, threads, layout, host, memory, placer, placed, devices },
     resources: stack.move(),
