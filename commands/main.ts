@@ -10,6 +10,7 @@ import { hostErrno } from "./host_errno.ts";
 import { invoke } from "./invoke.ts";
 import { ProcessContext } from "./process_context.ts";
 import { loadVerb, verbNames } from "./table.ts";
+import { onUnhandled } from "./unhandled_errors.ts";
 
 /** Exit status when hvsh itself failed. */
 const FAILED = 125;
@@ -59,12 +60,7 @@ async function report(error: unknown, argv: readonly string[]): Promise<number> 
 
 /** An error that nobody waits for would end Deno with 1, which looks like the guest's own status. */
 function reportUnhandled(argv: readonly string[]): void {
-  const end = (event: Event, error: unknown) => {
-    event.preventDefault();
-    report(error, argv).then(Deno.exit);
-  };
-  addEventListener("error", (event) => end(event, event.error));
-  addEventListener("unhandledrejection", (event) => end(event, event.reason));
+  onUnhandled((error) => void report(error, argv).then(Deno.exit));
 }
 
 if (import.meta.main) {

@@ -10,6 +10,8 @@ import type { PersonTerminal, VerbContext } from "./verb.ts";
 /** The process's own streams. */
 export class ProcessContext implements VerbContext {
   readonly #encoder = new TextEncoder();
+  readonly stdin = 0;
+  readonly stdout = 1;
   /** Never aborts: when the reader is gone SIGPIPE ends the process, and ^C does too. */
   readonly signal = new AbortController().signal;
 

@@ -6,22 +6,23 @@
 import { HostError } from "../ffi/errors.ts";
 import { hostErrno } from "./host_errno.ts";
 
-const CHUNK = 65536;
+/** A pipe gives 64 KiB at once, a file as much as one asks for. */
+const CHUNK = 2 ** 20;
 
 /**
  * What stdin gives, in chunks that stay the receiver's own.
  *
- * @returns Chunks up to 64 KiB until the end
+ * @returns Chunks up to 1 MiB until the end
  * @throws {HostError} If it cannot be read
  */
 export async function* stdinChunks(): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  const buffer = new Uint8Array(CHUNK);
   for (;;) {
-    const chunk = new Uint8Array(CHUNK);
-    const count = await Deno.stdin.read(chunk).catch((error) => {
+    const count = await Deno.stdin.read(buffer).catch((error) => {
       throw hostError(error, "read", "stdin");
     });
     if (count === null) return;
-    yield chunk.subarray(0, count);
+    yield buffer.slice(0, count);
   }
 }
 

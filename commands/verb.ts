@@ -76,6 +76,10 @@ export interface VerbContext {
   print(text: string): Promise<void>;
   /** Takes bytes for the next stage: a guest's console. */
   write(bytes: Uint8Array): Promise<void>;
+  /** The descriptor behind {@linkcode write}, where there is nothing else before it. */
+  readonly stdout?: number;
+  /** The descriptor behind {@linkcode bytes}, of which nothing has been read yet. */
+  readonly stdin?: number;
   /** One line for the person, on stderr. */
   note(text: string): void;
   /** The next stage is a person at a terminal, so data is laid out as a table. */

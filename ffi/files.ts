@@ -17,6 +17,7 @@ export const OpenFlag = {
   RDWR: 2,
   CREAT: 0o100,
   NOCTTY: 0o400,
+  EXCL: 0o200,
   TRUNC: 0o1000,
   NONBLOCK: 0o4000,
 } as const;
@@ -42,6 +43,36 @@ export function openFile(path: string, flags: number, mode = 0o600): number {
  */
 export function closeFile(fd: number): void {
   check(libc.close(fd), "close");
+}
+
+const F_DUPFD_CLOEXEC = 1030;
+
+/**
+ * One more descriptor of an open file.
+ *
+ * @param fd The descriptor
+ * @returns Another, closed on exec
+ * @throws {HostError} If there is no more room
+ */
+export function duplicate(fd: number): number {
+  return check(libc.fcntl(fd, F_DUPFD_CLOEXEC, 0), "fcntl");
+}
+
+/**
+ * Writes all of some bytes at a place in a file.
+ *
+ * @param fd The file
+ * @param bytes The bytes
+ * @param position Bytes from the file's start
+ * @throws {HostError} If they can't be written
+ */
+export function writeAt(fd: number, bytes: Uint8Array<ArrayBuffer>, position: number): void {
+  for (let done = 0; done < bytes.length;) {
+    const rest = bytes.subarray(done);
+    const put = libc.pwrite(fd, rest, BigInt(rest.length), BigInt(position + done));
+    if (put >= 0) done += Number(put);
+    else if (errno() !== Errno.EINTR) throw new HostError("pwrite", errno());
+  }
 }
 
 /**

@@ -33,6 +33,39 @@ export class Iovecs {
   }
 
   /**
+   * Sets an entry to bytes that stay alive until the call.
+   *
+   * @param index Which
+   * @param bytes The bytes
+   */
+  set(index: number, bytes: Uint8Array): void {
+    const address = Deno.UnsafePointer.value(
+      Deno.UnsafePointer.of(bytes as Uint8Array<ArrayBuffer>),
+    );
+    const at = index * WORDS;
+    this.words[at] = Number(address & 0xffff_ffffn);
+    this.words[at + 1] = Number(address >> 32n);
+    this.words[at + 2] = bytes.length;
+    this.words[at + 3] = 0;
+  }
+
+  /**
+   * Writes the first entries' memory where a descriptor stands: to a pipe, a socket, a file.
+   *
+   * @param fd The descriptor
+   * @param count How many entries, 1 to 1024; below 2 GiB together
+   * @returns Bytes written, or a negated errno
+   */
+  write(fd: number, count: number): number {
+    for (;;) {
+      const put = libc.writev(fd, this.words, count);
+      if (put >= 0) return put;
+      const code = errno();
+      if (code !== Errno.EINTR) return -code;
+    }
+  }
+
+  /**
    * Reads from a file into the first entries' memory.
    *
    * @param fd The file

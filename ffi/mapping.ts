@@ -11,6 +11,7 @@ const PROT_READ = 1;
 const PROT_WRITE = 2;
 const MAP_SHARED = 1;
 const MAP_PRIVATE = 2;
+const MAP_FIXED = 0x10;
 const MAP_NORESERVE = 0x4000;
 const MAP_FAILED = 0xffff_ffff_ffff_ffffn;
 const MADV_HUGEPAGE = 14;
@@ -80,6 +81,34 @@ export class Mapping implements Disposable {
     this.#buffer?.transfer(0);
     this.#buffer = undefined;
     libc.munmap(Deno.UnsafePointer.create(this.address), BigInt(this.size));
+  }
+}
+
+/**
+ * Puts a file behind memory of this process that is mapped already, at the same place.
+ *
+ * @param address Where it lies, a multiple of the page size
+ * @param size Bytes
+ * @param fd The file
+ * @param options How to map it; it is writable
+ * @throws {HostError} If mmap fails; what was there is there still
+ */
+export function remapMemory(
+  address: bigint,
+  size: number,
+  fd: number,
+  options: Pick<MapOptions, "private" | "offset">,
+): void {
+  const pointer = libc.mmap(
+    address,
+    BigInt(size),
+    PROT_READ | PROT_WRITE,
+    (options.private ? MAP_PRIVATE : MAP_SHARED) | MAP_FIXED | MAP_NORESERVE,
+    fd,
+    BigInt(options.offset ?? 0),
+  );
+  if (BigInt(Deno.UnsafePointer.value(pointer)) === MAP_FAILED) {
+    throw new HostError("mmap", errno());
   }
 }
 

@@ -265,6 +265,8 @@ export interface StructType<F extends AnyFields> extends Field<Values<F> & Struc
   readonly structName: string;
   /** Byte offset of each field. */
   readonly offsets: { readonly [K in keyof F]: number };
+  /** Type of each field. */
+  readonly fields: F;
 }
 
 /** An instance of a struct type. */
@@ -322,6 +324,7 @@ export function struct<F extends AnyFields>(
   class Layout implements StructInstance {
     static readonly structName = structName;
     static readonly offsets = offsets;
+    static readonly fields = fields;
     static readonly size = size;
     static readonly align = align;
     static get(view: DataView, offset: number) {

@@ -54,11 +54,16 @@ export const RING_BYTES: number = ByteRing.sizeFor(RING_CAPACITY);
 
 /** What a vCPU or an I/O thread is asked to do; STEP is to run while the debugger has TF set. */
 export const Request = { RUN: 0, PAUSE: 1, STOP: 2, STEP: 3 } as const;
+/** What the number of a pause is multiplied by in what I/O threads are asked for. */
+export const IO_PAUSE = 8;
 /** What a vCPU does. */
 export const VcpuState = { IDLE: 0, RUNNING: 1, PAUSED: 2 } as const;
 
-/** What a vCPU stands for: KVM_EXIT_DEBUG, a trap of the debugger's, the end of a step. */
-export const DebugStopKind = { EXIT: 1, TRAP: 2, STEP_ENDED: 3 } as const;
+/**
+ * What a vCPU stands for: KVM_EXIT_DEBUG, a trap of the debugger's, the end of a step, or a trap that it
+ * has been put back before.
+ */
+export const DebugStopKind = { EXIT: 1, TRAP: 2, STEP_ENDED: 3, REWOUND: 4 } as const;
 /**
  * The port of the debugger's traps, where KVM does not tell of INT3: a PC has nothing there, and as an
  * instruction it is NOP, for who jumps into the middle of a trap.
@@ -167,13 +172,30 @@ export class Arena {
       Atomics.exchange(this.words, lock + SliceWord.WANTS_ROOM, 0) !== 0;
   }
 
-  /** What the I/O threads are asked to do, a {@linkcode Request}. */
+  /** What the I/O threads are asked to do: a {@linkcode Request}, and times {@linkcode IO_PAUSE} which pause. */
   get ioRequest(): number {
     return Atomics.load(this.words, IO_REQUEST);
   }
 
   set ioRequest(request: number) {
     Atomics.store(this.words, IO_REQUEST, request);
+  }
+
+  /**
+   * Has the I/O threads stand still, once they are woken; those that were told to end do that.
+   *
+   * @param pause The number of this pause, below 2^28
+   */
+  pauseIo(pause: number): void {
+    const request = Request.PAUSE + pause * IO_PAUSE;
+    Atomics.compareExchange(this.words, IO_REQUEST, Request.RUN, request);
+  }
+
+  /** Undoes {@linkcode pauseIo}. */
+  resumeIo(): void {
+    const request = this.ioRequest;
+    if (request === Request.STOP) return;
+    Atomics.compareExchange(this.words, IO_REQUEST, request, Request.RUN);
   }
 
   /** Has the main thread look at rings, timers and states. */

@@ -68,6 +68,8 @@ export const Address = {
   EBDA: 0x9_fc00,
   /** VGA memory: plain RAM here, told to guests as reserved. */
   VGA: 0xa_0000,
+  /** The generation ID, in a page to itself of that. */
+  VM_GENERATION_ID: 0xa_f000,
   /** ACPI tables, told to guests as reserved; the RSDP is first, on a 16-byte boundary. */
   BIOS: 0xe_0000,
   /** Extended memory. */
@@ -95,6 +97,8 @@ export const Address = {
 export const Acpi = {
   /** SLP_TYP of S5 in PM1_CNT, as \_S5 says it. */
   S5_SLP_TYP: 5,
+  /** The general-purpose event that says that the generation ID is another. */
+  GENERATION_GPE: 2,
   /** What RESET_REG wants written. */
   RESET_VALUE: 0x06,
   /** Frequency of the PM timer in Hz (ACPI 6.5 §4.8.3.3). */

@@ -43,6 +43,7 @@ export class Console {
   readonly #sinks: ConsoleSink[] = [];
   readonly #pending: Input[] = [];
   #room: PromiseWithResolvers<void> | undefined;
+  #held = false;
 
   /**
    * @param arena The VM's shared state
@@ -95,6 +96,17 @@ export class Console {
   /** The guest starts anew: what its kernel said before counts no more. */
   startAnew(): void {
     if (this.#watch !== undefined) this.#watch = new PanicWatch();
+  }
+
+  /** Has input wait from now on. */
+  hold(): void {
+    this.#held = true;
+  }
+
+  /** Has input go to the guest again. */
+  letGo(): void {
+    this.#held = false;
+    this.#offerInput();
   }
 
   /** Moves what is there, both ways; never blocks. */
@@ -158,7 +170,7 @@ export class Console {
   }
 
   #offerInput(): void {
-    if (this.#pending.length === 0) return;
+    if (this.#pending.length === 0 || this.#held) return;
     for (let next = this.#pending[0]; next !== undefined; next = this.#pending[0]) {
       const { bytes, to } = next;
       const input = to === undefined ? this.#listener() : this.#input(to);

@@ -6,7 +6,7 @@
  * @module
  */
 import type { GenericSchema } from "valibot";
-import type { StructType } from "../ffi/struct.ts";
+import type { Json, StructType } from "../ffi/struct.ts";
 import type { GuestMemory } from "./guest_memory.ts";
 import type { IoLoop } from "./io_loop.ts";
 import type { PciFunction, PciInterrupts } from "./pci/function.ts";
@@ -170,6 +170,22 @@ export interface Device {
   reset(): void;
   /** Whether a reset still waits for what the host's kernel has of the device in its hands. */
   resetting?(): boolean;
+  /** How much it has in the hands of the host's kernel, which may still write guest memory. */
+  inFlight?(): number;
+  /** In the main thread: begins nothing new; what is in flight may still end, on the I/O thread. */
+  freeze?(): void;
+  /** In the main thread: goes on after `freeze`, and looks for what it was not told of meanwhile. */
+  thaw?(): void;
+  /**
+   * Its registers were written from outside, as another device of its kind had them: what follows from
+   * them is done again, interrupt lines driven, connections made. Once, under the lock, in the main
+   * thread, before the machine starts; `reset` was called before.
+   *
+   * @throws {TypeError} Naming a register that can't be so
+   */
+  restored?(): void;
+  /** The machine has stood still for so many milliseconds: a time that only its guest may use up is later. */
+  stood?(milliseconds: number): void;
   /** Takes input bytes (a console's keyboard); gives how many of them it took. */
   receive?(bytes: Uint8Array): number;
   /** Whether a guest listens to it; a device that can't tell leaves it out, and comes second. */
@@ -182,8 +198,15 @@ export interface Device {
   expire?(): void;
   /** What it is on the PCI bus; for devices whose type says `bus: "pci"`. */
   readonly pci?: PciFunction;
-  /** Once, under the lock, on the I/O thread, which then calls what it is asked to. */
-  attend?(loop: IoLoop): void;
+  /**
+   * Once, under the lock, on the I/O thread, which then calls what it is asked to.
+   *
+   * @param loop What to ask
+   * @param kept What {@linkcode kept} gave, if it goes on from a saved state; not to be trusted
+   */
+  attend?(loop: IoLoop, kept?: Json): void;
+  /** On the I/O thread, between `freeze` and `thaw`: what it has to remember that its registers don't tell. */
+  kept?(): Json;
   /** On the I/O thread, after {@linkcode DeviceContext.wake}, and when output has room again. */
   wake?(): void;
   /** On the I/O thread, when the device or the VM goes: frees what `attend` opened. */

@@ -19,11 +19,14 @@ import { openDevice } from "./opened_device.ts";
 import type { Span } from "./pci/base_address.ts";
 import { PciBus } from "./pci/bus.ts";
 import type { PciHostContext } from "./pci/host.ts";
+import { WriteLog } from "./write_log.ts";
 
 /** What a thread needs of the machine to open its devices; plain data, fit for postMessage. */
 export interface DeviceHost {
   /** Guest memory. */
   readonly slots: readonly MemorySlot[];
+  /** A {@linkcode WriteLog}. */
+  readonly writeLog: SharedArrayBuffer;
   /** The VM's descriptor. */
   readonly vmFd: number;
   /** Whether it has interrupt controllers. */
@@ -52,6 +55,14 @@ export interface OpenDevice {
   readonly device: Device;
   readonly lock: number;
   readonly ring: ByteRing;
+  /** Its kind. */
+  readonly kind: DeviceType;
+  /** Its registers. */
+  readonly state: DataView;
+  /** What the PCI bus keeps of it, if it is on it. */
+  readonly pciState: DataView;
+  /** How many queues it has, or other things that want an eventfd each. */
+  readonly events: number;
   /** Its slot on the PCI bus, if it is on it. */
   readonly slot: number | undefined;
   /** Which I/O thread serves it. */
@@ -65,6 +76,8 @@ export type EventSink = (device: string, event: DeviceEvent) => void;
 export class DeviceSet {
   /** Who answers which port and address. */
   readonly bus: Bus;
+  /** What of guest memory devices write. */
+  readonly writeLog: WriteLog;
   readonly #arena: Arena;
   readonly #host: DeviceHost;
   readonly #report: EventSink;
@@ -84,6 +97,7 @@ export class DeviceSet {
     this.#host = host;
     this.#report = report;
     this.bus = new Bus(arena.words);
+    this.writeLog = new WriteLog(host.slots, host.writeLog);
     this.#vm = new Vm(host.vmFd, 0);
     if (host.pciWindows.length > 0) {
       this.#pci = new PciBus({
@@ -109,7 +123,7 @@ export class DeviceSet {
 
   /** Guest memory as this thread sees it. */
   get memory(): GuestMemory {
-    return this.#memory ??= openSlots(this.#host.slots);
+    return this.#memory ??= openSlots(this.#host.slots, this.writeLog);
   }
 
   /**
@@ -183,7 +197,12 @@ export class DeviceSet {
       this.#forget(name, slot);
       throw error;
     }
-    const open = { name, type: plan.type, device, lock: slice.lock, ring, slot, io: plan.io };
+    const open = {
+      ...{ name, type: plan.type, kind: type, device, lock: slice.lock, ring, slot, io: plan.io },
+      state: arena.state(slice),
+      pciState: arena.pciState(slice),
+      events: plan.eventFds.length,
+    };
     this.#devices.push(open);
     return open;
   }
@@ -210,6 +229,15 @@ export class DeviceSet {
       if (open.slot !== undefined) this.#pci!.reset(open.slot);
       device.reset();
     });
+  }
+
+  /**
+   * Goes on from a PCI function's registers that were written from outside; under its lock.
+   *
+   * @param slot Its slot
+   */
+  restoreFunction(slot: number): void {
+    this.#pci!.restored(slot);
   }
 
   /**

@@ -5,6 +5,7 @@
  * @module
  */
 import { GuestError } from "../ffi/errors.ts";
+import type { WriteLog } from "./write_log.ts";
 
 /** A piece of guest-physical memory. */
 export interface MemoryRegion {
@@ -22,12 +23,16 @@ export interface MemoryRegion {
 export class GuestMemory {
   /** The regions in ascending order of address. */
   readonly regions: readonly MemoryRegion[];
+  /** Where what devices write is noted. */
+  readonly log: WriteLog | undefined;
   readonly #views: readonly DataView[];
 
   /**
    * @param regions Pieces that don't overlap, in any order
+   * @param log Where what devices write is noted, a slot for each region in order of address
    */
-  constructor(regions: readonly MemoryRegion[]) {
+  constructor(regions: readonly MemoryRegion[], log?: WriteLog) {
+    this.log = log;
     this.regions = regions.toSorted((a, b) => a.base - b.base);
     this.#views = this.regions.map((region) => new DataView(region.buffer));
   }
@@ -86,6 +91,21 @@ export class GuestMemory {
    */
   write(address: number, data: Uint8Array): void {
     this.bytes(address, data.length).set(data);
+    this.written(address, data.length);
+  }
+
+  /**
+   * Notes that a range was written through a view of {@linkcode bytes} or {@linkcode view}. Whoever
+   * writes so while the guest runs says it here, so that a migration takes it along; queues do it
+   * themselves.
+   *
+   * @param address Guest-physical address
+   * @param length Bytes
+   */
+  written(address: number, length: number): void {
+    if (this.log === undefined || !this.log.on) return;
+    const i = this.find(address, length);
+    if (i >= 0) this.log.mark(i, address - this.regions[i]!.base, length);
   }
 
   /**
@@ -122,6 +142,7 @@ export class GuestMemory {
   writeU32(address: number, value: number): void {
     const i = this.#require(address, 4);
     this.#views[i]!.setUint32(address - this.regions[i]!.base, value, true);
+    this.written(address, 4);
   }
 
   /** Bytes of RAM in all regions together. */

@@ -34,6 +34,8 @@ export interface HotPlugMachine {
 export class HotPlug implements AsyncDisposable {
   readonly #machine: HotPlugMachine;
   readonly #present: Map<string, MachineDevice>;
+  /** What the document says of devices, and who attached others, by name. */
+  readonly #entries: Map<string, DeviceEntry>;
   /** Devices that the guest was asked to let go, and who waits for that. */
   readonly #leaving = new Map<number, PromiseWithResolvers<void>>();
   /** What is done one after the other: a thread takes one change at a time. */
@@ -43,15 +45,30 @@ export class HotPlug implements AsyncDisposable {
   /**
    * @param machine What it works on
    * @param devices The devices that are there from the start
+   * @param entries The document's, in its order
    */
-  constructor(machine: HotPlugMachine, devices: readonly MachineDevice[]) {
+  constructor(
+    machine: HotPlugMachine,
+    devices: readonly MachineDevice[],
+    entries: readonly DeviceEntry[],
+  ) {
     this.#machine = machine;
+    // Devices are opened in the document's order, before the board's own.
+    this.#entries = new Map(entries.map((entry, i) => [devices[i]!.plan.name, entry]));
     this.#present = new Map(devices.map((device) => [device.plan.name, device]));
   }
 
   /** The devices that are there, as threads open them. */
   get placed(): PlacedDevice[] {
     return [...this.#present.values()].map(({ plan, slice }) => ({ plan, slice }));
+  }
+
+  /** The entries of a document that would give the machine the devices it has now, at their places. */
+  get entries(): DeviceEntry[] {
+    return [...this.#entries].map(([name, entry]) => {
+      const slot = this.#present.get(name)?.plan.slot;
+      return { ...entry, name, ...(slot === undefined ? {} : { slot }) };
+    });
   }
 
   /**
@@ -87,6 +104,7 @@ export class HotPlug implements AsyncDisposable {
       throw error;
     }
     this.#present.set(name, device);
+    this.#entries.set(name, entry);
     act(HOST, "plug", `${plan.slot}`);
     act(EVENTS, "gpe", HOT_PLUG_EVENT);
     return name;
@@ -143,6 +161,7 @@ export class HotPlug implements AsyncDisposable {
     if (device === undefined) return;
     const { name, slot } = device.plan;
     this.#present.delete(name);
+    this.#entries.delete(name);
     const left = this.#leaving.get(slot!);
     this.#leaving.delete(slot!);
     try {

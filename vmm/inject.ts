@@ -20,6 +20,11 @@ const WITH_ERROR_CODE: ReadonlySet<number> = new Set([8, 10, 11, 12, 13, 14, 17,
 const MSI_ADDRESS = 0xfee0_0000;
 const MSI_DESTINATION_SHIFT = 12;
 
+/** IA32_MC0_CTL, four MSRs a bank, and MCi_STATUS's UC (SDM vol. 3, 15.3.2). */
+const IA32_MC0_CTL = 0x400;
+const BANK_MSRS = 4;
+const UNCORRECTED = 1n << 61n;
+
 /** MCi_STATUS of a fatal error, and MCG_STATUS while it is handled (SDM vol. 3, 15.3). */
 export const MACHINE_CHECK = {
   bank: 4,
@@ -57,6 +62,7 @@ export async function injectNmi(machine: Machine, cpu: number): Promise<void> {
  * @param cpu Which vCPU
  * @param check The bank and its registers
  * @throws {HostError} If there is no such bank, or bit 63 of the status is not set
+ * @throws {VmError} If the guest has not enabled the bank's uncorrected errors
  */
 export async function injectMachineCheck(
   machine: Machine,
@@ -69,7 +75,16 @@ export async function injectMachineCheck(
   mce.mcg_status = check.mcgStatus;
   mce.addr = check.address;
   mce.misc = check.misc;
-  await onVcpu(machine, cpu, (vcpu) => vcpu.machineCheck(mce));
+  await onVcpu(machine, cpu, (vcpu) => {
+    // KVM drops what the guest does not want to hear of, and says nothing.
+    const control = IA32_MC0_CTL + BANK_MSRS * check.bank;
+    if ((check.status & UNCORRECTED) !== 0n && vcpu.getMsrs([control]).get(control) === 0n) {
+      throw new VmError(`The guest has not enabled bank ${check.bank} of machine checks`, {
+        hint: "a Linux kernel does that with CONFIG_X86_MCE",
+      });
+    }
+    vcpu.machineCheck(mce);
+  });
 }
 
 /**

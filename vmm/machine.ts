@@ -9,6 +9,7 @@
  */
 import { VmError } from "../ffi/errors.ts";
 import type { Vcpu } from "../ffi/kvm/vcpu.ts";
+import type { Json } from "../ffi/struct.ts";
 import { type Arena, Request } from "./arena.ts";
 import { Console } from "./console.ts";
 import type { Fault } from "./cpu/fault.ts";
@@ -23,14 +24,17 @@ import type { DeviceEvent } from "./device.ts";
 import type { DeviceHost, DeviceSet, EventSink, PlacedDevice } from "./device_set.ts";
 import type { DeviceEntry, VmDocument } from "./document.ts";
 import { exitStatus, type VmEnd, type VmEndKind } from "./end.ts";
-import type { GuestMemory } from "./guest_memory.ts";
 import { HotPlug } from "./hot_plug.ts";
-import { assembleMachine, type MachineParts } from "./machine_parts.ts";
+import { assembleMachine, type MachineParts, type Resumption } from "./machine_parts.ts";
 import type { MemorySlot } from "./memory.ts";
 import type { Restart, RestartParts } from "./restart.ts";
 import { MachineThreads } from "./machine_threads.ts";
+import { type FrozenMachine, type MachineInside, Standstill } from "./standstill.ts";
 import type { DeviceChange } from "./threads/thread.ts";
 import { DeviceTimers } from "./timers.ts";
+import type { WriteLog } from "./write_log.ts";
+
+export type { FrozenMachine, MachineInside };
 
 /** What a machine does. */
 export type MachineState = "created" | "running" | "paused" | "ended";
@@ -48,16 +52,6 @@ const TRANSITIONS: Readonly<Record<string, readonly MachineState[]>> = {
 
 /** How long a reader that does not read holds up the end of a machine that was told to end. */
 const SLOW_READER_MILLISECONDS = 500;
-
-/** What {@linkcode Machine.inspect} shows. */
-export interface MachineInside {
-  /** The vCPUs; their ioctls don't block now. */
-  readonly vcpus: readonly Vcpu[];
-  /** Guest-physical memory, as long as the machine lives. */
-  readonly memory: GuestMemory;
-  /** The VM's descriptor. */
-  readonly vmFd: number;
-}
 
 /** Whether an I/O thread serves a device. */
 function isServed({ plan }: PlacedDevice): boolean {
@@ -96,9 +90,9 @@ export class Machine implements AsyncDisposable {
   #restarting: Promise<void> | undefined;
   #resets = 0;
   readonly #listeners = new Set<EventSink>();
-  /** The last look into the machine that was asked for. */
-  #inspection: Promise<void> = Promise.resolve();
-  #inspecting = false;
+  readonly #standstill: Standstill;
+  /** What devices get when they start that go on from a saved state, by name. */
+  readonly #kept = new Map<string, Json>();
   readonly #end = Promise.withResolvers<VmEnd>();
   readonly #told = Promise.withResolvers<void>();
   #state: MachineState = "created";
@@ -119,14 +113,18 @@ export class Machine implements AsyncDisposable {
     this.#arena.restarts = parts.document.reboot === "restart";
     events.sink = (device, event) => this.#happened(device, event);
     this.#threads = new MachineThreads(this.#arena, parts.vcpus, parts.threads, events.send);
-    this.#hotPlug = new HotPlug({
-      layout: parts.layout,
-      placer: parts.placer,
-      devices: parts.devices,
-      change: (change) => this.#change(change),
-      act: (device, action, value) => this.act(device, action, value),
-    }, parts.placed);
-    const failed = (error: unknown) => this.#fail(error);
+    this.#hotPlug = new HotPlug(
+      {
+        layout: parts.layout,
+        placer: parts.placer,
+        devices: parts.devices,
+        change: (change) => this.#change(change),
+        act: (device, action, value) => this.#act(device, action, value),
+      },
+      parts.placed,
+      parts.document.devices ?? [],
+    );
+    const failed = (error: unknown) => this.fail(error);
     this.#timers = new DeviceTimers(parts.devices, failed);
     this.ended = this.#end.promise;
     this.watch = new MachineWatch(watchedMachine(this, parts, this.#threads));
@@ -135,6 +133,16 @@ export class Machine implements AsyncDisposable {
       onPanicBegin: () => this.tell({ kind: "panic", message: "the guest's kernel panicked" }),
       onPanic: () => this.#arena.stop("panic"),
       onFailure: failed,
+    });
+    const { vcpus, host: { vmFd }, devices } = parts;
+    this.#standstill = new Standstill({
+      ...{ vcpus, vmFd, devices, threads: this.#threads, timers: this.#timers },
+      ...{ console: this.console, kept: this.#kept },
+      ending: () => this.#ending,
+      stand: () => this.#standToBeSeen(),
+      goOn: () => {
+        if (this.#state === "running") this.#letGo(); // which it may have become meanwhile
+      },
     });
   }
 
@@ -150,6 +158,36 @@ export class Machine implements AsyncDisposable {
   static async create(document: VmDocument): Promise<Machine> {
     const events = new EventRelay();
     return new Machine(await assembleMachine(document, events.send), events);
+  }
+
+  /**
+   * Makes a machine that is to go on from a saved state, which the caller puts into it before it is
+   * started.
+   *
+   * @param document What it is
+   * @param resumption Its memory
+   * @returns The machine; dispose it to free what it holds
+   * @throws {DocumentError} If the document contradicts itself
+   * @throws {HostError} If the host can't provide it
+   */
+  static async resumed(document: VmDocument, resumption: Resumption): Promise<Machine> {
+    const events = new EventRelay();
+    return new Machine(await assembleMachine(document, events.send, resumption), events);
+  }
+
+  /** The document that describes it as it is now, with devices that came and without those that went. */
+  get description(): VmDocument {
+    return {
+      ...this.document,
+      devices: this.#hotPlug.entries,
+      irqchip: this.#host.irqchip,
+      pci: this.#host.pciWindows.length > 0,
+    };
+  }
+
+  /** What its fw_cfg device hands out, if it has one. */
+  get firmwareItems(): Readonly<Record<string, unknown>> | undefined {
+    return this.#hotPlug.placed.find(({ plan }) => plan.type === "fw_cfg")?.plan.config;
   }
 
   /** What it does. */
@@ -198,8 +236,12 @@ export class Machine implements AsyncDisposable {
       this.#settled = this.#finish([Promise.reject(error)], Promise.resolve());
       return;
     }
-    if (served) this.#threads.startIo(plan, (error) => this.#fail(error));
+    if (served) {
+      const kept = Object.fromEntries(this.#kept);
+      this.#threads.startIo(plan, (error) => this.fail(error), kept);
+    }
     const runs = this.#threads.startVcpus(plan, options.paused ? Request.PAUSE : Request.RUN);
+    this.#timers.letGo();
     this.#settled = this.#finish(runs, this.#attend());
   }
 
@@ -247,7 +289,7 @@ export class Machine implements AsyncDisposable {
     const { openDebugger } = await import("./debug/debuggee.ts");
     return this.#debugger ??= openDebugger(this, this.#restartParts, this.#threads, {
       ending: () => this.#ending,
-      failed: (error) => this.#fail(error),
+      failed: (error) => this.fail(error),
       stopped: (stop) => {
         this.#pausedBy = stop;
         this.#become("paused", { ...stopDetails(stop) });
@@ -299,7 +341,7 @@ export class Machine implements AsyncDisposable {
     this.#require("resume");
     this.#pausedBy = undefined;
     this.#become("running");
-    if (!this.#inspecting) this.#letGo();
+    if (!this.#standstill.looking) this.#letGo();
     this.#arena.ringDoorbell();
   }
 
@@ -324,7 +366,7 @@ export class Machine implements AsyncDisposable {
   #startAnew(by: "guest" | "host"): Promise<void> {
     return this.#restarting ??= this.inspect(() => this.#restart(by)).catch((error) => {
       if (this.#ending) return;
-      this.#fail(error);
+      this.fail(error);
       throw error;
     });
   }
@@ -334,6 +376,7 @@ export class Machine implements AsyncDisposable {
     const { Restart } = await import("./restart.ts");
     this.#restarter ??= new Restart(this.#restartParts);
     await this.#restarter.run(() => this.#ending);
+    this.#timers.startAnew();
     this.console.startAnew();
     this.#resets++;
     this.tell({ kind: "reset", by, count: this.#resets });
@@ -350,31 +393,30 @@ export class Machine implements AsyncDisposable {
    * @throws {VmError} If the machine has ended
    */
   async inspect<T>(work: (inside: MachineInside) => T | Promise<T>): Promise<T> {
-    const before = this.#inspection;
-    const turn = Promise.withResolvers<void>();
-    this.#inspection = turn.promise;
-    await before;
-    try {
-      this.#require("inspect");
-      this.#inspecting = true;
-      // A pause may have been asked for just now.
-      const stands = this.#state === "created" ||
-        this.#state === "paused" && this.#threads.allPaused;
-      if (!stands) await this.#hold();
-      else if (this.#state === "paused") await this.#stand(); // it may just have been told to
-      try {
-        return await work({
-          vcpus: this.#vcpus,
-          memory: this.#devices.memory,
-          vmFd: this.#host.vmFd,
-        });
-      } finally {
-        this.#inspecting = false;
-        if (this.#state === "running") this.#letGo(); // which it may have become meanwhile
-      }
-    } finally {
-      turn.resolve();
-    }
+    return await this.#standstill.inspect(work);
+  }
+
+  /**
+   * Looks into the machine while all of it stands still: as {@linkcode inspect}, and besides devices
+   * begin nothing and have nothing in the kernel's hands, so that neither their state nor guest memory
+   * changes. What guest and host tell devices meanwhile they find afterwards.
+   *
+   * @param work What to do
+   * @returns What it gave
+   * @throws {VmError} If the machine has ended, or ends before it stands
+   */
+  async freeze<T>(work: (frozen: FrozenMachine) => T | Promise<T>): Promise<T> {
+    return await this.#standstill.freeze(work);
+  }
+
+  /** Has every vCPU stand for who looks. */
+  async #standToBeSeen(): Promise<void> {
+    this.#require("inspect");
+    // A pause may have been asked for just now.
+    const stands = this.#state === "created" ||
+      this.#state === "paused" && this.#threads.allPaused;
+    if (!stands) await this.#hold();
+    else if (this.#state === "paused") await this.#stand(); // it may just have been told to
   }
 
   /**
@@ -403,8 +445,18 @@ export class Machine implements AsyncDisposable {
    * @param action The action's name
    * @param value What it is to be done with: a size, an address
    * @returns False if there is no such device or action
+   * @throws {VmError} If the machine is frozen, or the device refuses
    */
   act(device: string, action: string, value?: string): boolean {
+    if (this.#standstill.frozen) {
+      throw new VmError(`Cannot ${action} ${device} while the VM's state is being taken`, {
+        hint: "try again when that is done",
+      });
+    }
+    return this.#act(device, action, value);
+  }
+
+  #act(device: string, action: string, value?: string): boolean {
     const open = this.#devices.devices.find(({ name }) => name === device);
     return open !== undefined &&
       this.#devices.locked(open, (d) => d.action?.(action, value) ?? false);
@@ -457,6 +509,11 @@ export class Machine implements AsyncDisposable {
     return this.#host.slots.reduce((sum, { ram, size }) => sum + (ram ? size : 0), 0);
   }
 
+  /** What of its memory its devices write, once that is switched on. */
+  get writeLog(): WriteLog {
+    return this.#devices.writeLog;
+  }
+
   /** Where its memory lies, for as long as it is not disposed of. */
   get slots(): readonly MemorySlot[] {
     return this.#host.slots;
@@ -495,6 +552,9 @@ export class Machine implements AsyncDisposable {
   }
 
   #become(state: MachineState, details: Readonly<Record<string, unknown>> = {}): void {
+    // What only the guest can put off must not come while it stands.
+    if (state === "paused") this.#timers.hold();
+    else if (this.#state === "paused") this.#timers.letGo();
     this.#state = state;
     this.tell({ kind: state, ...details });
   }
@@ -517,18 +577,22 @@ export class Machine implements AsyncDisposable {
     if (change.kind !== "attach" || !lives || this.#threads.servesDevices) return;
     const plan = { ...this.#host, devices: [...this.#hotPlug.placed, change.placed] };
     this.#threads.requireRoom(plan, true);
-    this.#threads.startIo(plan, (error) => this.#fail(error));
+    this.#threads.startIo(plan, (error) => this.fail(error));
   }
 
   #happened(device: string, event: DeviceEvent): void {
     if (event.kind === "eject") {
-      this.#hotPlug.ejected(event).catch((error) => this.#fail(error));
+      this.#hotPlug.ejected(event).catch((error) => this.fail(error));
     }
     for (const listener of this.#listeners) listener(device, event);
   }
 
-  /** Ends it because something on this thread failed, which `ended` will tell of. */
-  #fail(error: unknown): void {
+  /**
+   * Ends it because something on this thread failed.
+   *
+   * @param error What `ended` will tell of
+   */
+  fail(error: unknown): void {
     this.#failure ??= { error };
     this.stop();
   }
@@ -546,7 +610,7 @@ export class Machine implements AsyncDisposable {
         await this.#arena.doorbellAfter(seen);
       }
     } catch (error) {
-      this.#fail(error);
+      this.fail(error);
     }
   }
 

@@ -12,7 +12,7 @@ import type { Vcpu } from "../ffi/kvm/vcpu.ts";
 import { ArenaLayout } from "./arena_layout.ts";
 import { Address } from "./board.ts";
 import { bootKind } from "./boot/load.ts";
-import { prepareBoot } from "./boot/prepare.ts";
+import { hasAcpi, prepareBoot } from "./boot/prepare.ts";
 import { composeCpuid } from "./cpu/cpuid.ts";
 import { createBoard, createVcpus, type VcpuTraits } from "./cpu/create_vcpus.ts";
 import { setStartState } from "./cpu/registers.ts";
@@ -28,7 +28,9 @@ import { type DeviceHost, DeviceSet, type EventSink, type PlacedDevice } from ".
 import type { VmDocument } from "./document.ts";
 import { MachineMemory, type MemorySlot } from "./memory.ts";
 import type { Span } from "./pci/base_address.ts";
+import type { RegionFile, SavedRegion } from "./state/regions.ts";
 import { MachineThread } from "./threads/thread.ts";
+import { WriteLog } from "./write_log.ts";
 
 /** A device of the machine: what threads are told of it, and what it has open. */
 export interface MachineDevice extends PlacedDevice {
@@ -51,11 +53,21 @@ export interface MachineParts {
   readonly resources: AsyncDisposable;
 }
 
+/** What a machine goes on from, in place of booting. */
+export interface Resumption {
+  /** Its memory, and where bytes of it are already. */
+  readonly regions: readonly SavedRegion[];
+  readonly files?: ReadonlyMap<string, RegionFile>;
+  /** What fw_cfg hands out, if it has one. */
+  readonly fwCfg?: Readonly<Record<string, unknown>>;
+}
+
 /**
  * Makes the parts of a machine, ready to start.
  *
  * @param document What it is
  * @param event Told of what happens to a device
+ * @param resumption Have nothing booted: memory, devices and vCPUs get their state from elsewhere
  * @returns The parts; their owner frees them
  * @throws {DocumentError} If the document contradicts itself
  * @throws {ImageError} If an image is not what it says it is
@@ -64,6 +76,7 @@ export interface MachineParts {
 export async function assembleMachine(
   document: VmDocument,
   event: EventSink,
+  resumption?: Resumption,
 ): Promise<MachineParts> {
   const { cpus = 1, ioThreads = 1 } = document;
   const kind = bootKind(document.boot);
@@ -75,7 +88,11 @@ export async function assembleMachine(
   const threads = eager ? MachineThread.ahead(cpus) : [];
   const spare = stack.use(new DisposableStack());
   spare.defer(() => threads.forEach((thread) => thread.release()));
-  const memory = stack.use(new MachineMemory(document.memory ?? []));
+  const memory = stack.use(
+    resumption === undefined
+      ? new MachineMemory(document.memory ?? [])
+      : MachineMemory.restored(resumption.regions, resumption.files),
+  );
 
   const loaded = await loadDevices(document, memory, kind);
   const wanted = loaded.some(({ type }) => type.bus === "pci");
@@ -98,12 +115,9 @@ export async function assembleMachine(
     plans.push(placed);
   };
   for (const device of loaded) await place(device);
-  const { start, fwCfg } = await prepareBoot(
-    document,
-    memory,
-    plans.map(({ plan }) => plan),
-    pciWindows,
-  );
+  const { start, fwCfg } = resumption === undefined
+    ? await prepareBoot(document, memory, plans.map(({ plan }) => plan), pciWindows)
+    : { start: undefined, fwCfg: resumption.fwCfg };
   if (fwCfg !== undefined) {
     await place(await loadDevice({ name: "fw_cfg", type: "fw_cfg", config: fwCfg }));
   }
@@ -118,7 +132,8 @@ export async function assembleMachine(
   const layout = new ArenaLayout(cpus, plans.map(({ plan, type }) => deviceNeeds(plan, type)), pci);
   const served = pci || virtio;
   const ioFds = served ? Array.from({ length: ioThreads }, () => stack.use(new EventFd()).fd) : [];
-  const host = { slots: memory.slots, vmFd: vm.fd, irqchip, pciWindows, ioFds };
+  const writeLog = WriteLog.allocate(memory.slots);
+  const host = { slots: memory.slots, writeLog, vmFd: vm.fd, irqchip, pciWindows, ioFds };
   const devices = new DeviceSet(layout.arena, host, event);
   stack.defer(() => devices.close());
   const placed = plans.map(({ plan, type, resources }, i) => {
@@ -134,7 +149,7 @@ export async function assembleMachine(
   });
   const vcpuTraits = { cpus, irqchip, cpuid };
   const vcpus = createVcpus(vm, vcpuTraits, stack);
-  setStartState(vcpus[0]!, start);
+  if (start !== undefined) setStartState(vcpus[0]!, start);
 
   // Its owner needs some too: where a Worker or a listener for signals gets none, Deno panics.
   MachineThread.requireRoom(1);
@@ -152,6 +167,7 @@ async function loadDevices(
 ): Promise<LoadedDevice[]> {
   const planned = planDevices(document.devices ?? [], {
     rtc: { ...memorySizes(memory), cpus: document.cpus ?? 1 },
+    acpi: hasAcpi(document, kind),
     firmware: kind === "firmware",
     testDevice: kind === "multiboot",
   });

@@ -6,11 +6,15 @@
 import type { Vcpu } from "../ffi/kvm/vcpu.ts";
 import { RunOffset } from "../ffi/kvm/structs.ts";
 import { installKickHandler, kickThread } from "../ffi/signals.ts";
+import type { Json } from "../ffi/struct.ts";
 import { type Arena, Request, VcpuState } from "./arena.ts";
 import type { Fault } from "./cpu/fault.ts";
 import type { DeviceSetPlan, EventSink } from "./device_set.ts";
 import { signalEventFd } from "./io_event.ts";
 import { MachineThread, type ThreadChange } from "./threads/thread.ts";
+
+/** After so many pauses their numbers start anew. */
+const MOST_PAUSES = 2 ** 20;
 
 /** Everything that runs a machine's guest and its devices. */
 export class MachineThreads implements Disposable {
@@ -22,6 +26,7 @@ export class MachineThreads implements Disposable {
   #ioRuns: Promise<unknown>[] = [];
   #ioFds: readonly number[] = [];
   #running = false;
+  #pauses = 0;
   #changed: Promise<void> = Promise.resolve();
 
   /**
@@ -85,14 +90,20 @@ export class MachineThreads implements Disposable {
    *
    * @param plan The devices
    * @param failed Told if one fails
+   * @param kept What devices kept beside the arena, by name, if they go on from a saved state
    */
-  startIo(plan: DeviceSetPlan, failed: (error: unknown) => void): void {
+  startIo(
+    plan: DeviceSetPlan,
+    failed: (error: unknown) => void,
+    kept: Readonly<Record<string, Json>> = {},
+  ): void {
     if (this.#io.length > 0) return;
     this.#ioFds = plan.ioFds;
     this.#ioRuns = plan.ioFds.map((_, id) => {
       const thread = MachineThread.acquire();
       this.#io.push(thread);
-      const run = thread.run({ kind: "io", id, arena: this.#arena.buffer, plan }, this.#event);
+      const { buffer } = this.#arena;
+      const run = thread.run({ kind: "io", id, arena: buffer, plan, kept }, this.#event);
       return run.catch(failed);
     });
   }
@@ -107,6 +118,25 @@ export class MachineThreads implements Disposable {
     this.#arena.ioRequest = Request.STOP;
     for (const fd of this.#ioFds) signalEventFd(fd);
     await Promise.all(this.#ioRuns);
+  }
+
+  /**
+   * Has the I/O threads stand once nothing of their devices is in the kernel's hands any more.
+   *
+   * @returns What devices keep beside the arena, by name
+   */
+  async standIo(): Promise<Map<string, Json>> {
+    const pause = this.#pauses = this.#pauses % MOST_PAUSES + 1;
+    this.#arena.pauseIo(pause);
+    const standing = Promise.all(this.#io.map((thread) => thread.standing(pause)));
+    for (const fd of this.#ioFds) signalEventFd(fd);
+    return new Map((await standing).flatMap((kept) => Object.entries(kept)));
+  }
+
+  /** Has the I/O threads go on that stand. */
+  letIoGo(): void {
+    this.#arena.resumeIo();
+    for (const fd of this.#ioFds) signalEventFd(fd);
   }
 
   /** Has every vCPU look at its request word soon, wherever it is. */

@@ -6,17 +6,22 @@
  */
 import { Errno } from "../ffi/errno.ts";
 import { DocumentError, HostError } from "../ffi/errors.ts";
-import { closeFile, openFile, OpenFlag, readTextFile } from "../ffi/files.ts";
+import { closeFile, duplicate, openFile, OpenFlag, readTextFile, writeAt } from "../ffi/files.ts";
 import type { Vm } from "../ffi/kvm/vm.ts";
-import { createMemfd, type MapOptions, Mapping, viewMemory } from "../ffi/mapping.ts";
+import { createMemfd, type MapOptions, Mapping, remapMemory, viewMemory } from "../ffi/mapping.ts";
 import { releasePages } from "../ffi/memory_advice.ts";
 import { Address } from "./board.ts";
 import type { MemoryEntry } from "./document.ts";
 import { GuestMemory } from "./guest_memory.ts";
 import { formatSize } from "./size.ts";
+import type { RegionFile, SavedRegion } from "./state/regions.ts";
+import { isZero } from "./state/zeros.ts";
+import type { WriteLog } from "./write_log.ts";
 
 const PAGE = 4096;
 const HUGE_PAGE = 2 ** 21;
+/** What of memory is looked at, and copied, at once. */
+const COPY = 2 ** 20;
 /** As many slots as each KVM since Linux 3.15 has for users (KVM_USER_MEM_SLOTS). */
 const MOST_REGIONS = 509;
 
@@ -37,27 +42,38 @@ export interface MemorySlot {
    * process has pages of its own.
    */
   readonly file?: SlotFile;
+  /**
+   * A file with bytes that this memory was mapped from copy on write, and may have changed since; for
+   * memory that has pages of its own because of that.
+   */
+  readonly image?: SlotFile;
+  /** The file that the document has the guest share with others. */
+  readonly shared?: { readonly path: string; readonly offset: number };
 }
 
 /** A descriptor of the machine's process, and where in its file a slot starts. */
 export interface SlotFile {
   readonly fd: number;
   readonly offset: number;
+  /** Whether it has reserved huge pages, of which a copy on write may find none left. */
+  readonly huge?: boolean;
 }
 
 /** Memory that nothing else is behind. */
 interface Anonymous {
   readonly mapping: Mapping;
   readonly fd: number;
+  readonly huge?: boolean;
 }
 
 /**
  * Opens slots in the calling thread.
  *
  * @param slots What {@linkcode MachineMemory} made
+ * @param log Where what devices write is noted
  * @returns Guest memory with views of this thread's own
  */
-export function openSlots(slots: readonly MemorySlot[]): GuestMemory {
+export function openSlots(slots: readonly MemorySlot[], log?: WriteLog): GuestMemory {
   return new GuestMemory(
     slots.map(({ base, size, address, ram }) => ({
       base,
@@ -65,6 +81,7 @@ export function openSlots(slots: readonly MemorySlot[]): GuestMemory {
       ram,
       host: Number(address), // user addresses end at 2^47, or 2^56
     })),
+    log,
   );
 }
 
@@ -102,6 +119,29 @@ export class MachineMemory implements Disposable {
     }
   }
 
+  /**
+   * Makes the memory of a machine that goes on from a saved state.
+   *
+   * @param regions What it had
+   * @param files Where bytes of regions are, by their names; these are mapped copy on write, others are
+   *   zero
+   * @throws {DocumentError} If regions overlap or aren't whole pages
+   * @throws {HostError} If the host can't give the memory or open a file
+   */
+  static restored(
+    regions: readonly SavedRegion[],
+    files: ReadonlyMap<string, RegionFile> = new Map(),
+  ): MachineMemory {
+    const memory = new MachineMemory([]);
+    try {
+      for (const region of regions) memory.#addSaved(region, files.get(region.name));
+      return memory;
+    } catch (error) {
+      memory[Symbol.dispose]();
+      throw error;
+    }
+  }
+
   /** The memory as this thread sees it. */
   get guest(): GuestMemory {
     return this.#guest ??= openSlots(this.slots);
@@ -129,6 +169,9 @@ export class MachineMemory implements Disposable {
 
   /** Puts everything to what it was at first: RAM to zeros, a file's private pages to the file's. */
   clear(): void {
+    for (const [i, slot] of this.slots.entries()) {
+      if (slot.ram && slot.image !== undefined) this.#renew(i);
+    }
     for (const { address, size } of this.#own) {
       const result = releasePages(Number(address), size);
       if (result < 0) throw new HostError("madvise", -result);
@@ -145,11 +188,52 @@ export class MachineMemory implements Disposable {
    */
   addRom(base: number, size: number, where: string): void {
     const same = (slot: MemorySlot) =>
-      slot.base === base && slot.size === size && slot.readonly && slot.file !== undefined;
+      slot.base === base && slot.size === size && slot.readonly &&
+      (slot.file !== undefined || slot.image !== undefined);
     if (this.slots.some(same)) return;
     const { mapping: { address }, fd } = this.#anonymous("rom", size);
     const file = { fd, offset: 0 };
     this.#place({ base, size, address, ram: false, readonly: true, file }, where);
+  }
+
+  /**
+   * Has files with what is in the memory now, for others to map copy on write; from now on this memory
+   * is such a mapping itself, so that the files stay as they are. Nothing may run meanwhile.
+   *
+   * @param current Whether the memory is still what its images have, where it has some
+   * @returns For each slot its file, in order; none for memory that the guest shares with others
+   * @throws {HostError} If the host has no room for it
+   */
+  images(current: boolean): (SlotFile | undefined)[] {
+    return this.slots.map((slot, i) => {
+      if (slot.shared !== undefined) return undefined;
+      if (current && slot.image !== undefined) return slot.image;
+      const { address, size, file } = slot;
+      const { file: _, ...others } = slot;
+      const image = file === undefined || file.huge ? this.#copy(slot) : file;
+      remapMemory(address, size, image.fd, { private: true, offset: image.offset });
+      this.slots[i] = { ...others, image };
+      return image;
+    });
+  }
+
+  /** A file with what is in a slot. */
+  #copy({ base, size }: MemorySlot): SlotFile {
+    const fd = this.#memfd("image", size);
+    const bytes = this.guest.bytes(base, size);
+    for (let at = 0; at < size; at += COPY) {
+      const piece = bytes.subarray(at, Math.min(at + COPY, size));
+      if (!isZero(piece)) writeAt(fd, piece, at);
+    }
+    return { fd, offset: 0 };
+  }
+
+  /** Gives a slot of RAM zeros of its own in place of an image. */
+  #renew(index: number): void {
+    const { image: _, ...slot } = this.slots[index]!;
+    const fd = this.#memfd("ram", slot.size);
+    remapMemory(slot.address, slot.size, fd, { offset: 0 });
+    this.slots[index] = { ...slot, file: { fd, offset: 0 } };
   }
 
   #add(entry: MemoryEntry, where: string): void {
@@ -176,7 +260,7 @@ export class MachineMemory implements Disposable {
     const { address } = this.#map(fd, size, { private: !shared, offset });
     const readonly = entry.type === "rom";
     if (!shared) this.#own.push({ address, size });
-    const file = shared ? { file: { fd, offset } } : {};
+    const file = shared ? { file: { fd, offset }, shared: { path: entry.path, offset } } : {};
     this.#place({ base: entry.base, size, address, ram: false, readonly, ...file }, where);
   }
 
@@ -187,7 +271,7 @@ export class MachineMemory implements Disposable {
         `VM document, ${where}: size ${size} is not a multiple of ${PAGE} bytes above 0`,
       );
     }
-    const { mapping, fd } = this.#anonymous("ram", size);
+    const { mapping, fd, huge = false } = this.#anonymous("ram", size);
     this.#own.push(mapping);
     const at = (base: number, from: number, length: number) =>
       this.#place({
@@ -196,13 +280,36 @@ export class MachineMemory implements Disposable {
         address: mapping.address + BigInt(from),
         ram: true,
         readonly: false,
-        file: { fd, offset: from },
+        file: { fd, offset: from, huge },
       }, where);
     if (entry.base !== undefined) return at(entry.base, 0, size);
     // Below 4 GiB the machine keeps room for firmware, interrupt controllers and PCI.
     const low = Math.min(size, Address.LOW_RAM_END);
     at(0, 0, low);
     if (size > low) at(Address.FOUR_GIB, low, size - low);
+  }
+
+  #addSaved({ name, base, size, ram, readonly, shared }: SavedRegion, from?: RegionFile): void {
+    const where = `memory ${name}`;
+    if (shared !== undefined) {
+      return this.#add({ type: "shared", base, size, ...shared }, where);
+    }
+    if (size === 0 || size % PAGE !== 0) {
+      throw new DocumentError(`${where}: size ${size} is not a multiple of ${PAGE} bytes above 0`);
+    }
+    if (from === undefined) {
+      const { mapping, fd, huge = false } = this.#anonymous(name, size);
+      if (ram) this.#own.push(mapping);
+      const file = { fd, offset: 0, huge };
+      return this.#place({ base, size, address: mapping.address, ram, readonly, file }, where);
+    }
+    // A page behind a file's end would be a SIGBUS.
+    if (from.size < size) {
+      throw new DocumentError(`${where}: its file has ${from.size} bytes, not ${size}`);
+    }
+    const { address } = this.#map(from.fd, size, { private: true, offset: from.offset });
+    const image = { fd: this.#keep(duplicate(from.fd)), offset: from.offset };
+    this.#place({ base, size, address, ram, readonly, image }, where);
   }
 
   #anonymous(name: string, size: number): Anonymous {
@@ -227,7 +334,7 @@ export class MachineMemory implements Disposable {
   #ofHugePages(name: string, size: number): Anonymous | undefined {
     try {
       const fd = this.#memfd(name, size, { hugePages: true });
-      return { mapping: this.#map(fd, size, { reserve: true }), fd };
+      return { mapping: this.#map(fd, size, { reserve: true }), fd, huge: true };
     } catch (error) {
       if (error instanceof HostError) return undefined;
       throw error;
@@ -235,7 +342,10 @@ export class MachineMemory implements Disposable {
   }
 
   #memfd(name: string, size: number, options: { hugePages?: boolean } = {}): number {
-    const fd = createMemfd(`hvsh-${name}`, size, options);
+    return this.#keep(createMemfd(`hvsh-${name}`, size, options));
+  }
+
+  #keep(fd: number): number {
     this.#fds.push(fd);
     return fd;
   }

@@ -1,13 +1,12 @@
 /**
- * Runs a VM in a process of its own that outlives this one: the document goes in on its stdin, the
+ * Runs a VM in a process of its own that outlives this one: what to run goes in on its stdin, the
  * handle comes out on its stdout once the VM runs.
  *
  * @module
  */
 import { VmError } from "../../ffi/errors.ts";
-import type { VmDocument } from "../../vmm/document.ts";
+import type { Order } from "./order.ts";
 import type { Handle } from "./owner.ts";
-import type { RunOptions } from "./run_machine.ts";
 
 /** `deno task build` gives the owner's program a folder of its own. */
 const OWNER = import.meta.url.endsWith(".ts") ? "./owner_main.ts" : "../owner_main/owner_main.js";
@@ -15,24 +14,34 @@ const OWNER = import.meta.url.endsWith(".ts") ? "./owner_main.ts" : "../owner_ma
 /**
  * Starts the owner and waits until its VM runs.
  *
- * @param document What to run
- * @param options How to run it
+ * @param order What to run, and how
+ * @param stream The stream that it goes on from: what is left of this process's own stdin, or bytes
  * @returns The VM's handle
  * @throws {VmError} With what the owner said, if it failed
  */
-export async function detach(document: VmDocument, options: RunOptions): Promise<Handle> {
+export async function detach(
+  order: Order,
+  stream?: "inherit" | AsyncIterable<Uint8Array>,
+): Promise<Handle> {
   const main = new URL(OWNER, import.meta.url);
+  // Where a stream is on its stdin, what to do with it has to come another way.
+  const words = stream === undefined ? [] : [JSON.stringify(order)];
   const owner = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-check", "--quiet", main.href],
-    stdin: "piped",
+    args: ["run", "-A", "--no-check", "--quiet", main.href, ...words],
+    stdin: stream === "inherit" ? "inherit" : "piped",
     stdout: "piped",
     stderr: "piped",
     detached: true,
   }).spawn();
   owner.unref();
-  const writer = owner.stdin.getWriter();
-  await writer.write(new TextEncoder().encode(JSON.stringify({ document, options })));
-  await writer.close();
+  if (stream === undefined) {
+    const writer = owner.stdin.getWriter();
+    await writer.write(new TextEncoder().encode(JSON.stringify(order)));
+    await writer.close();
+  } else if (stream !== "inherit") {
+    // It says itself what it did not like of a stream that it does not read to its end.
+    await ReadableStream.from(stream).pipeTo(owner.stdin).catch(() => {});
+  }
 
   const reader = owner.stdout.pipeThrough(new TextDecoderStream()).getReader();
   let text = "";

@@ -49,6 +49,7 @@ const GROUPS: Readonly<Record<string, () => Promise<{ methods: MethodGroup }>>> 
   events: () => import("./methods/events.ts"),
   inject: () => import("./methods/inject.ts"),
   inspect: () => import("./methods/inspect.ts"),
+  state: () => import("./methods/state.ts"),
   watch: () => import("./methods/watch.ts"),
 };
 

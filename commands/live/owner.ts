@@ -115,7 +115,7 @@ export class Owner implements AsyncDisposable {
    * @param error What went wrong
    */
   fail(error: unknown): void {
-    const { message } = error as Error;
+    const message = error instanceof Error ? error.message : String(error);
     this.#leave({
       live: this.#name,
       state: "ended",

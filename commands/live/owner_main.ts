@@ -1,28 +1,28 @@
 /**
- * The process of a detached VM: what to run comes as JSON on stdin, the handle goes to stdout once
- * the VM runs, and a failure before that to stderr. Deno ignores SIGPIPE, which is right here: the
- * other end of both pipes goes away while the VM runs on.
+ * The process of a detached VM: what to run comes as JSON on stdin, or as a word where a stream is on
+ * stdin that it is to go on from; the handle goes to stdout once
+ * the VM runs, and a failure before that to stderr. From then on it has none of the three: their other
+ * ends go away while the VM runs on. A failure is left for `hvsh wait`.
  *
  * @module
  */
 import { HvshError } from "../../ffi/errors.ts";
+import { leaveStandardStreams } from "../../ffi/standard_streams.ts";
 import { MachineThread } from "../../vmm/threads/thread.ts";
-import type { VmDocument } from "../../vmm/document.ts";
-import { runDetached, type RunOptions } from "./run_machine.ts";
-
-interface Order {
-  readonly document: VmDocument;
-  readonly options: RunOptions;
-}
+import { makeMachine, type Order } from "./order.ts";
+import { runDetached } from "./run_machine.ts";
 
 if (import.meta.main) {
   let status = 125;
   try {
     MachineThread.prepare(1);
-    const { document, options }: Order = await new Response(Deno.stdin.readable).json();
-    status = await runDetached(document, options, (handle) => {
+    const [word] = Deno.args;
+    const order: Order = word === undefined
+      ? await new Response(Deno.stdin.readable).json()
+      : JSON.parse(word);
+    status = await runDetached(() => makeMachine(order), order.options, (handle) => {
       Deno.stdout.writeSync(new TextEncoder().encode(JSON.stringify(handle) + "\n"));
-      Deno.stdout.close();
+      leaveStandardStreams();
     });
   } catch (error) {
     const hint = error instanceof HvshError && error.hint !== undefined ? `\n  ${error.hint}` : "";

@@ -3,9 +3,9 @@
  *
  * @module
  */
-import type { VmDocument } from "../../vmm/document.ts";
 import { ExitStatus, type VmEnd } from "../../vmm/end.ts";
-import { Machine } from "../../vmm/machine.ts";
+import type { Machine } from "../../vmm/machine.ts";
+import { onUnhandled } from "../unhandled_errors.ts";
 import type { VerbContext } from "../verb.ts";
 import { ConsoleLog } from "./console_log.ts";
 import { ConsoleTap } from "./console_tap.ts";
@@ -15,6 +15,9 @@ import { LastLines } from "./last_lines.ts";
 import { type Handle, Owner } from "./owner.ts";
 import { onSignals } from "./signals.ts";
 import { attachInput, consoleInput } from "./terminal.ts";
+
+/** Makes the machine that is to run, not started. */
+export type MakeMachine = () => Promise<Machine>;
 
 /** How to run. */
 export interface RunOptions {
@@ -40,18 +43,19 @@ const SIGPIPE_STATUS = 141;
 /**
  * Runs a VM with its console on this process's stdin and stdout.
  *
- * @param document What to run
+ * @param make Makes what to run
  * @param options How
  * @param context Where the verb runs
  * @returns The exit status
  */
 export async function runAttached(
-  document: VmDocument,
+  make: MakeMachine,
   options: AttachedOptions,
   context: VerbContext,
 ): Promise<number> {
   const escape = parseEscape(options.escape);
-  await using machine = await Machine.create(document);
+  await using machine = await make();
+  const { document } = machine;
   const watched = { console: new ConsoleTap(machine), events: new EventLog(machine) };
   await using owner = new AsyncDisposableStack();
   const own = (name: string) =>
@@ -123,19 +127,19 @@ class Hands implements Disposable {
 /**
  * Runs a VM with nobody attached: its console goes to a file in its folder.
  *
- * @param document What to run
+ * @param make Makes what to run
  * @param options How
  * @param running Called with the handle once the VM runs
  * @returns The exit status
  */
 export async function runDetached(
-  document: VmDocument,
+  make: MakeMachine,
   options: RunOptions,
   running: (handle: Handle) => void,
 ): Promise<number> {
-  await using machine = await Machine.create(document);
+  await using machine = await make();
   const watched = { console: new ConsoleTap(machine), events: new EventLog(machine) };
-  const name = document.name ?? ownName();
+  const name = machine.document.name ?? ownName();
   await using owner = new Owner(machine, name, { ...watched, foreground: false });
   const log = new ConsoleLog(owner.directory.consoleLog);
   machine.console.attach((bytes) => log.write(bytes));
@@ -143,6 +147,7 @@ export async function runDetached(
   const encoder = new TextEncoder();
   watched.events.copyTo((event) => events.write(encoder.encode(JSON.stringify(event) + "\n")));
   const stopListening = onSignals(() => machine.stop());
+  const stopFailing = onUnhandled((error) => machine.fail(error));
   machine.start(options);
   running(owner.handle);
   const unlimit = limitTime(machine, options.timeout);
@@ -156,6 +161,7 @@ export async function runDetached(
   } finally {
     unlimit();
     stopListening();
+    stopFailing();
   }
 }
 

@@ -145,6 +145,42 @@ onTerminal(
   },
 );
 
+/** In place of a VM's owner: lets a console attach, and answers what is typed with what is no JSON. */
+function liar(path: string): Deno.UnixListener {
+  const listener = Deno.listen({ transport: "unix", path });
+  const attached = JSON.stringify({ jsonrpc: "2.0", method: "attached", params: {} });
+  const serve = async (connection: Deno.UnixConn) => {
+    const decoder = new TextDecoder();
+    const encoder = new TextEncoder();
+    for await (const bytes of connection.readable.values({ preventCancel: true })) {
+      const attach = decoder.decode(bytes).includes("console.attach");
+      await connection.write(encoder.encode(attach ? `${attached}\n` : "no JSON\n"));
+    }
+  };
+  (async () => {
+    for await (const connection of listener) serve(connection).catch(() => {}); // it is gone
+  })();
+  return listener;
+}
+
+onTerminal("an error that nobody has expected leaves the terminal right", async (terminal) => {
+  const { home, shell } = terminal;
+  await detached(home, "web", ECHO);
+  const control = `${home.runtime}/hvsh/web/control`;
+  Deno.renameSync(control, `${control}.own`);
+  {
+    using _liar = liar(`${home.folder}/liar`);
+    Deno.symlinkSync(`${home.folder}/liar`, control);
+    await terminal.start("console web");
+    shell.type("x");
+    await shell.until("SyntaxError");
+    await terminal.isRight();
+  }
+  Deno.renameSync(`${control}.own`, control); // over the link
+  await home.run(["kill", "web"]);
+  await home.run(["wait", "web"]);
+});
+
 onTerminal("a VM in the foreground leaves the terminal right however it ends", async (terminal) => {
   const { home, shell } = terminal;
   const ways: readonly [name: string, end: (pid: number) => void][] = [

@@ -7,6 +7,7 @@ import { UsageError, VmError } from "../../ffi/errors.ts";
 import { searchPhysical, searchVirtual } from "../../vmm/debug/memory_search.ts";
 import { parseSize } from "../../vmm/size.ts";
 import { hexDump } from "../hex_dump.ts";
+import { hostErrno } from "../host_errno.ts";
 import { namedVms, request } from "../live/clients.ts";
 import { LiveInside, numericAddress } from "../live/live_inside.ts";
 import { type AddressKind, openAccess, readChunks } from "../live/memory_access.ts";
@@ -26,6 +27,8 @@ const WORDS: Readonly<Record<Action, readonly [least: number, most: number, usag
   map: [0, 0, "mem map [NAME]"],
 };
 const SIGPIPE_STATUS = 141;
+/** What is read of a file at once. */
+const FILE_CHUNK = 2 ** 20;
 
 /** The row of `mem`. */
 export const verb: Verb = {
@@ -136,7 +139,7 @@ async function write(
     using inside = await LiveInside.open(vm);
     const access = await openAccess(inside, words as AddressKind);
     let at = await inside.address(where!);
-    for await (const bytes of await source(file, context)) {
+    for await (const bytes of source(file, context)) {
       access.write(at, bytes as Uint8Array<ArrayBuffer>);
       at += BigInt(bytes.length);
     }
@@ -147,22 +150,28 @@ async function write(
 }
 
 /** What is to be written: a file, or the bytes on stdin. */
-async function source(
-  file: string | undefined,
-  context: VerbContext,
-): Promise<AsyncIterable<Uint8Array>> {
-  if (file !== undefined) {
-    const path = absolutePath(file, context.cwd);
-    try {
-      return (await Deno.open(path)).readable;
-    } catch (error) {
-      throw new VmError(`${path}: ${(error as Error).message}`, { cause: error });
-    }
-  }
+function source(file: string | undefined, context: VerbContext): AsyncIterable<Uint8Array> {
+  if (file !== undefined) return fileChunks(absolutePath(file, context.cwd));
   if (context.bytes === undefined) {
     throw new UsageError("There are no bytes on stdin, and no FILE", { hint: "hvsh mem --help" });
   }
   return context.bytes;
+}
+
+/** A file's bytes, in one buffer that each chunk overwrites. */
+async function* fileChunks(path: string): AsyncGenerator<Uint8Array> {
+  try {
+    using file = await Deno.open(path);
+    const buffer = new Uint8Array(FILE_CHUNK);
+    for (;;) {
+      const count = await file.read(buffer);
+      if (count === null) return;
+      yield buffer.subarray(0, count);
+    }
+  } catch (error) {
+    if (hostErrno(error) === undefined) throw error;
+    throw new VmError(`${path}: ${(error as Error).message}`, { cause: error });
+  }
 }
 
 const FOUND: RecordLayout = {

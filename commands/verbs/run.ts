@@ -5,6 +5,7 @@
  */
 import { DocumentError, UsageError } from "../../ffi/errors.ts";
 import { parseDocument, type VmDocument } from "../../vmm/document.ts";
+import { Machine } from "../../vmm/machine.ts";
 import { applyBuildFlags, bootsFromWords, buildFlags } from "../build_flags.ts";
 import { documents } from "../documents.ts";
 import { detach } from "../live/detach.ts";
@@ -57,11 +58,12 @@ export const verb: Verb = {
       ...(typeof words.timeout === "number" ? { timeout: words.timeout } : {}),
     };
     if (words.detach) {
-      await context.emit(await detach(document, options));
+      await context.emit(await detach({ run: document, options }));
       return 0;
     }
     const escape = typeof words.escape === "string" ? { escape: words.escape } : {};
-    return await runAttached(document, { ...options, ...escape, stdinFree }, context);
+    const make = () => Machine.create(document);
+    return await runAttached(make, { ...options, ...escape, stdinFree }, context);
   },
 };
 

@@ -173,6 +173,73 @@ export const kvm_xcrs = struct("kvm_xcrs", {
   padding: array(u64, 16),
 });
 
+/** An i8259, `pic` of `struct kvm_irqchip`. */
+export const kvm_pic_state = struct("kvm_pic_state", {
+  last_irr: u8,
+  irr: u8,
+  imr: u8,
+  isr: u8,
+  priority_add: u8,
+  irq_base: u8,
+  read_reg_select: u8,
+  poll: u8,
+  special_mask: u8,
+  init_state: u8,
+  auto_eoi: u8,
+  rotate_on_auto_eoi: u8,
+  special_fully_nested_mode: u8,
+  init4: u8,
+  elcr: u8,
+  elcr_mask: u8,
+});
+
+/** The I/O APIC, `ioapic` of `struct kvm_irqchip`. */
+export const kvm_ioapic_state = struct("kvm_ioapic_state", {
+  base_address: u64,
+  ioregsel: u32,
+  id: u32,
+  irr: u32,
+  pad: u32,
+  redirtbl: array(u64, 24),
+});
+
+export const kvm_pit_channel_state = struct("kvm_pit_channel_state", {
+  count: u32,
+  latched_count: u16,
+  count_latched: u8,
+  status_latched: u8,
+  status: u8,
+  read_state: u8,
+  write_state: u8,
+  write_latch: u8,
+  rw_mode: u8,
+  mode: u8,
+  bcd: u8,
+  gate: u8,
+  count_load_time: u64,
+});
+
+export const kvm_pit_state2 = struct("kvm_pit_state2", {
+  channels: array(kvm_pit_channel_state, 3),
+  flags: u32,
+  reserved: array(u32, 9),
+});
+
+export const kvm_clock_data = struct("kvm_clock_data", {
+  clock: u64,
+  flags: u32,
+  pad0: u32,
+  realtime: u64,
+  host_tsc: u64,
+  pad: array(u32, 4),
+});
+
+export const kvm_dirty_log = struct("kvm_dirty_log", {
+  slot: u32,
+  padding1: u32,
+  dirty_bitmap: u64,
+});
+
 /** The start of `struct kvm_run`; what the exits say is at the offsets of {@linkcode RunOffset}. */
 export const kvm_run = struct("kvm_run", {
   request_interrupt_window: u8,

@@ -28,6 +28,7 @@ const LONG_COUNT = listing(`
 const AGAIN = 0x7c02n;
 const STORE = 0x7c04n;
 const STORED = 0x7c0bn;
+const INSTRUCTIONS = [AGAIN, STORE, STORED, 0x7c0cn];
 
 async function paused(code: Uint8Array<ArrayBuffer>, flat: { mode?: string } = {}) {
   const machine = await Machine.create(flatDocument(code, flat));
@@ -150,6 +151,24 @@ onKvm("a hundred pauses and resumes around breakpoints lose no count", async () 
   }
   while (machine.pausedBy?.reason !== "breakpoint") await untilStop(machine);
   assert.equal(await counter(machine), set.hits - 1);
+});
+
+onKvm("whoever looks never sees a vCPU beyond or within a trap", async () => {
+  const { machine, debug } = await paused(LONG_COUNT, { mode: "long" });
+  await using _machine = machine;
+  const condition = parseCondition("0", isRegister);
+  await debug.add({ kind: "execute", address: STORE, condition, how: "software" });
+  machine.resume();
+  const seen = new Set<bigint>();
+  for (let round = 0; round < 200; round++) {
+    if (round % 4 === 0) {
+      await machine.pause();
+      machine.resume();
+    }
+    seen.add(await machine.inspect(({ vcpus }) => vcpus[0]!.getRegs().rip));
+    await turn();
+  }
+  assert.deepEqual([...seen].filter((rip) => !INSTRUCTIONS.includes(rip)), []);
 });
 
 onKvm("a machine with breakpoints is ended while it steps over them", async () => {

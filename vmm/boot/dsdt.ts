@@ -4,9 +4,10 @@
  *
  * @module
  */
-import { Acpi, Irq, Port } from "../board.ts";
+import { Acpi, Address, Irq, Port } from "../board.ts";
 import { table } from "./acpi_tables.ts";
 import { type Aml, device, eisaId, integer, name, packageOf, scope, string } from "./aml.ts";
+import { method, notify } from "./aml_methods.ts";
 import { interrupt, io, irq, memory32Fixed, resourceTemplate } from "./aml_resources.ts";
 import { sequence } from "./byte_sequence.ts";
 import { motherboard, pciEvents, type PciRoot, pciRoot } from "./dsdt_pci.ts";
@@ -23,6 +24,8 @@ export interface DsdtDevices {
   readonly rtc: boolean;
   /** Whether there is a pvpanic port. */
   readonly pvpanic: boolean;
+  /** Whether there is a generation ID. */
+  readonly generationId?: boolean;
   /** Whether there is a fw_cfg port. */
   readonly fwCfg: boolean;
   /** The PCI host bridge, if there is one. */
@@ -53,11 +56,13 @@ export function dsdt(devices: DsdtDevices): Uint8Array<ArrayBuffer> {
       ...(devices.i8042 ? [keyboard()] : []),
       ...(devices.rtc ? [rtc()] : []),
       ...(devices.pvpanic ? [pvpanic()] : []),
+      ...(devices.generationId ? [generationId()] : []),
       ...(devices.fwCfg ? [fwCfg()] : []),
       ...(devices.virtioMmio ?? []).map(virtioMmio),
       ...(devices.pci ? [pciRoot(devices.pci), motherboard(devices.pci)] : []),
     ),
     ...(devices.pci ? [pciEvents()] : []),
+    ...(devices.generationId ? [generationEvent()] : []),
   );
   return table("DSDT", 2, body);
 }
@@ -102,6 +107,27 @@ function pvpanic(): Aml {
     name("_STA", integer(PRESENT_HIDDEN)),
     name("_CRS", resourceTemplate(io(Port.PVPANIC, 1))),
   );
+}
+
+/**
+ * Microsoft's specification names `_CID` and `_DDN`, and `ADDR`, the ID's address in halves. Linux knows
+ * it by the shorter name (drivers/virt/vmgenid.c).
+ */
+function generationId(): Aml {
+  const { VM_GENERATION_ID } = Address;
+  return device(
+    "VGEN",
+    name("_HID", string("QEMUVGID")),
+    name("_CID", packageOf(string("VM_Gen_Counter"), string("VMGENCTR"))),
+    name("_DDN", string("VM_Gen_Counter")),
+    name("ADDR", packageOf(integer(VM_GENERATION_ID % 2 ** 32), integer(0))),
+  );
+}
+
+/** Notify with 0x80: the ID is another. The event is edge-triggered (ACPI 6.5 §5.6.4.1). */
+function generationEvent(): Aml {
+  const digits = Acpi.GENERATION_GPE.toString(16).toUpperCase().padStart(2, "0");
+  return scope("\\_GPE", method(`_E${digits}`, 0, notify("\\_SB.VGEN", integer(0x80))));
 }
 
 /** QEMU docs/specs/fw_cfg.rst: selector, data and the DMA address, from 0x510 to 0x51b. */

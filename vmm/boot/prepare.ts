@@ -46,9 +46,13 @@ export async function prepareBoot(
       hint: "hvsh create -m 256M",
     });
   }
+  const generation = devices.find(({ type }) => type === "vmgenid")?.config.id;
+  if (typeof generation === "string" && kind !== "flat") {
+    memory.guest.write(Address.VM_GENERATION_ID, Uint8Array.fromHex(generation));
+  }
   let acpiRsdp: number | undefined;
   const acpi = document.acpi !== false;
-  if (acpi && (kind === "kernel" || kind === "multiboot")) {
+  if (kind !== "firmware" && hasAcpi(document, kind)) {
     const { writeAcpiTables } = await import("./acpi.ts");
     acpiRsdp = writeAcpiTables(memory.guest, board);
   }
@@ -63,6 +67,17 @@ export async function prepareBoot(
   if (kind !== "firmware") return { start };
   const { firmwareItems } = await import("./firmware_config.ts");
   return { start, fwCfg: { ...firmwareItems({ cpus, memory: memory.guest, acpi: board }) } };
+}
+
+/**
+ * Whether a guest is told of its board by ACPI tables.
+ *
+ * @param document What the machine is
+ * @param kind What boots
+ */
+export function hasAcpi(document: VmDocument, kind: ReturnType<typeof bootKind>): boolean {
+  if (kind === "firmware") return true;
+  return document.acpi !== false && (kind === "kernel" || kind === "multiboot");
 }
 
 /** The devices that a guest can't find by looking, for ACPI. */
@@ -88,6 +103,7 @@ function describeBoard(
       i8042: has("i8042"),
       rtc: has("rtc"),
       pvpanic: has("pvpanic"),
+      generationId: has("vmgenid"),
       fwCfg,
       virtioMmio,
     },

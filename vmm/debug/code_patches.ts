@@ -78,6 +78,11 @@ export class CodePatches {
     return [...this.#own].map(([address, bytes]) => ({ address, ...bytes }));
   }
 
+  /** Whether a trap is in whose first byte is at a guest-physical address. */
+  has(address: number): boolean {
+    return this.#own.get(address)?.trap === this.trap[0];
+  }
+
   /** Takes them out; no vCPU may run. Where the guest has written since, its byte stays. */
   lift(): void {
     for (const [address, { own, trap }] of this.#own) {

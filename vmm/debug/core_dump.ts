@@ -11,13 +11,14 @@
  *
  * @module
  */
+import { GuestError } from "../../ffi/errors.ts";
 import { Elf64Ehdr, Elf64Phdr } from "../boot/elf.ts";
 import { vcpuNotes } from "./core_notes.ts";
 import { joinBytes } from "./join_bytes.ts";
 import type { PagingRegisters } from "./page_walk.ts";
 import type { PhysicalMemory } from "./physical_memory.ts";
 import type { RegisterValues } from "./register_files.ts";
-import { VirtualMemory } from "./virtual_memory.ts";
+import { VirtualMemory, type VirtualRange } from "./virtual_memory.ts";
 
 /** 64 bits, little-endian, version 1. */
 const IDENT = Uint8Array.of(0x7f, 0x45, 0x4c, 0x46, 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0);
@@ -27,9 +28,18 @@ const PT_LOAD = 1;
 const PT_NOTE = 4;
 const PF_RWX = 7;
 const PAGE = 4096;
+/**
+ * The crash utility takes a core whose segments lie on pages, or say that they do by p_align, for one of
+ * netdump's, which has no such registers (its netdump.c, is_netdump).
+ */
+const UNALIGNED = 64;
 const CHUNK = 2 ** 20;
-/** An e_phnum of 0xffff would mean something else, and honest guests have far fewer. */
+/** An e_phnum of 0xffff would mean something else. */
 const MOST_SEGMENTS = 0x8000;
+/** A guest may map one page as often as it likes: Linux maps one 65536 times, for its %esp fixup. */
+const MOST_ALIASES = 16;
+/** What is looked at; honest guests have fewer. */
+const MOST_RANGES = 2 ** 20;
 
 /** A vCPU's number and registers. */
 export interface CoreVcpu {
@@ -43,6 +53,12 @@ interface Segment {
   vaddr: bigint;
   readonly paddr: number;
   size: number;
+}
+
+/** One of linear addresses. */
+interface LinearSegment extends Segment {
+  /** Whether programs may use it, too. */
+  readonly user: boolean;
 }
 
 /**
@@ -67,7 +83,7 @@ export function* coreDump(
   }));
   const segments = [...mapped, ...pieces];
   const headersEnd = Elf64Ehdr.size + (1 + segments.length) * Elf64Phdr.size;
-  const start = Math.ceil((headersEnd + notes.length) / PAGE) * PAGE;
+  const start = Math.ceil((headersEnd + notes.length) / PAGE) * PAGE + UNALIGNED;
   const head = new Uint8Array(start);
   writeHeaders(head, notes.length, segments, (paddr) => start + inFile(memory, paddr));
   head.set(notes, headersEnd);
@@ -113,15 +129,18 @@ function writeHeaders(
     load.p_vaddr = vaddr;
     load.p_paddr = paddr;
     load.p_filesz = load.p_memsz = size;
-    load.p_align = PAGE;
   });
 }
 
-/** What is mapped to memory, neighbours joined whatever their permissions. */
+/**
+ * What is mapped to memory, neighbours joined whatever their permissions. Where that is too much the
+ * kernel's own comes first, and what is larger.
+ */
 function linearSegments(memory: PhysicalMemory, registers: RegisterValues): Segment[] {
   const virtual = new VirtualMemory(memory, registers as unknown as PagingRegisters);
-  const segments: Segment[] = [];
-  for (const { start, physical, size } of virtual.ranges()) {
+  const segments: LinearSegment[] = [];
+  const aliases = new Map<number, number>();
+  for (const { start, physical, size, user } of ranges(virtual)) {
     for (const { base, size: length } of memory.pieces) {
       const from = Math.max(base, physical);
       const to = Math.min(base + length, physical + size);
@@ -129,15 +148,34 @@ function linearSegments(memory: PhysicalMemory, registers: RegisterValues): Segm
       const vaddr = start + BigInt(from - physical);
       const last = segments.at(-1);
       if (
-        last !== undefined && last.vaddr + BigInt(last.size) === vaddr &&
+        last !== undefined && last.user === user && last.vaddr + BigInt(last.size) === vaddr &&
         last.paddr + last.size === from
-      ) last.size += to - from;
-      else segments.push({ vaddr, paddr: from, size: to - from });
-      // Such a guest does not mean its tables to be read.
-      if (segments.length > MOST_SEGMENTS) return [];
+      ) {
+        last.size += to - from;
+        continue;
+      }
+      const seen = aliases.get(from) ?? 0;
+      aliases.set(from, seen + 1);
+      if (seen < MOST_ALIASES) segments.push({ vaddr, paddr: from, size: to - from, user });
     }
   }
-  return segments;
+  if (segments.length <= MOST_SEGMENTS) return segments;
+  return segments.sort((a, b) => Number(a.user) - Number(b.user) || b.size - a.size)
+    .slice(0, MOST_SEGMENTS)
+    .sort((a, b) => a.vaddr < b.vaddr ? -1 : 1);
+}
+
+/** What is mapped, as far as the tables make sense. */
+function* ranges(virtual: VirtualMemory): Generator<VirtualRange> {
+  let count = 0;
+  try {
+    for (const range of virtual.ranges()) {
+      if (++count > MOST_RANGES) return;
+      yield range;
+    }
+  } catch (error) {
+    if (!(error instanceof GuestError)) throw error; // a core of such a guest is wanted all the more
+  }
 }
 
 /** All memory; what was never written is not read to be found zero. */

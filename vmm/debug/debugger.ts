@@ -11,7 +11,7 @@
 import { GuestError, VmError } from "../../ffi/errors.ts";
 import { GuestDebug, setGuestDebug } from "../../ffi/kvm/guest_debug.ts";
 import type { Vcpu } from "../../ffi/kvm/vcpu.ts";
-import { type Arena, DebugStopKind, Request, VcpuState } from "../arena.ts";
+import { DebugStopKind } from "../arena.ts";
 import type { GuestMemory } from "../guest_memory.ts";
 import {
   type Breakpoint,
@@ -19,25 +19,21 @@ import {
   BreakpointTable,
   packDebugRegisters,
 } from "./breakpoint_table.ts";
+import { CodePlaces } from "./code_places.ts";
 import { CodePatches, INT3, OUT_TRAP, type TrapByte } from "./code_patches.ts";
 import type { DebugStop } from "./debug_stop.ts";
 import { Dr6, linearPc, readDebugExit, Vector } from "./debug_exit.ts";
 import type { DebugAbilities } from "./debug_probe.ts";
 import { DebugScope } from "./debug_scope.ts";
 import { OwnMemory } from "./physical_memory.ts";
-import { VirtualMemory } from "./virtual_memory.ts";
+import { singleStep, type SteppedMachine } from "./single_step.ts";
 
 /** A machine as its debugger sees it. */
-export interface Debuggee {
+export interface Debuggee extends SteppedMachine {
   readonly vcpus: readonly Vcpu[];
   readonly memory: GuestMemory;
-  readonly arena: Arena;
-  /** What KVM_SET_GUEST_DEBUG takes beyond the oldest; bits of its control. */
-  readonly controls: number;
   /** What the host's KVM tells of. */
   readonly abilities: DebugAbilities;
-  /** Whether HLT waits for an interrupt, rather than being the end. */
-  readonly irqchip: boolean;
   /**
    * Where a linear address will lie that is not mapped yet, if that is known: a kernel's own code
    * before it has made its page tables.
@@ -45,20 +41,14 @@ export interface Debuggee {
   futurePlace(linear: bigint): number | undefined;
   /** What the machine does. */
   state(): "created" | "running" | "paused" | "ended";
-  /** Whether it comes to its end. */
-  ending(): boolean;
   /** Holds every vCPU while something is done, one after the other. */
   inspect<T>(work: () => T | Promise<T>): Promise<T>;
-  /** Has every vCPU stand soon. */
-  holdSoon(): void;
   /** The debugger has stopped it: it is paused. */
   stopped(stop: DebugStop): void;
   /** The debugger has failed. */
   failed(error: unknown): void;
 }
 
-/** The opcode. */
-const HLT = 0xf4;
 const DEAD_STATES: ReadonlySet<number> = new Set([1, 2, 4]); // KVM_MP_STATE_*: waits for INIT or SIPI
 
 /** The debugger of one machine. */
@@ -66,6 +56,7 @@ export class Debugger {
   readonly #machine: Debuggee;
   readonly #table: BreakpointTable;
   readonly #patches: CodePatches;
+  readonly #code: CodePlaces;
   readonly #physical: OwnMemory;
   /** Where each vCPU stands at a breakpoint that it is to pass. */
   readonly #pass = new Map<number, bigint>();
@@ -81,6 +72,11 @@ export class Debugger {
     this.#table = new BreakpointTable(machine.abilities);
     this.#patches = new CodePatches(machine.memory, machine.abilities.int3 ? INT3 : OUT_TRAP);
     this.#physical = new OwnMemory(machine.memory);
+    const { trap } = this.#patches;
+    this.#code = new CodePlaces({
+      ...{ vcpus: machine.vcpus, memory: machine.memory, table: this.#table, trap },
+      futurePlace: (linear) => machine.futurePlace(linear),
+    });
   }
 
   /** What is set, by number. */
@@ -98,7 +94,7 @@ export class Debugger {
    */
   async add(request: BreakpointRequest, cpu = 0): Promise<Breakpoint> {
     return await this.#machine.inspect(() => {
-      const breakpoint = this.#table.add(request, (wanted) => this.#placeTrap(wanted, cpu));
+      const breakpoint = this.#table.add(request, (wanted) => this.#code.placeTrap(wanted, cpu));
       this.#arm();
       return breakpoint;
     });
@@ -168,7 +164,24 @@ export class Debugger {
 
   /** Every vCPU stands: the guest's memory is its own again. */
   standing(): void {
+    const { vcpus, arena } = this.#machine;
+    for (const cpu of vcpus.keys()) {
+      if (arena.debugStop(cpu) === DebugStopKind.TRAP) this.#rewind(cpu);
+    }
     this.#patches.lift();
+  }
+
+  /** The guest's own instruction at a trap has not been carried out; nobody is to see it passed. */
+  #rewind(cpu: number): void {
+    const { arena } = this.#machine;
+    const vcpu = this.vcpu(cpu);
+    const length = BigInt(this.#patches.trap.length);
+    const place = this.#code.translate(cpu, linearPc(vcpu) - length);
+    if (place === undefined || !this.#patches.has(place)) return arena.clearDebugStop(cpu); // its own
+    const regs = vcpu.getRegs();
+    regs.rip -= length;
+    vcpu.setRegs(regs);
+    arena.stopForDebugger(cpu, DebugStopKind.REWOUND);
   }
 
   /**
@@ -193,48 +206,14 @@ export class Debugger {
     this.#look(() => this.#judgeAll());
   }
 
-  /** Where the bytes of a trap go. */
-  #placeTrap({ address, physical }: BreakpointRequest, cpu: number): number[] {
-    const { tables } = new VirtualMemory(this.#physical, this.vcpu(cpu).getSregs());
-    return this.#patches.trap.map((_, i) => {
-      const linear = address + BigInt(i);
-      const found = physical === true ? undefined : tables.translate(linear);
-      const mapped = found !== undefined && "physical" in found;
-      const place = physical === true
-        ? Number(linear)
-        : mapped
-        ? found.physical
-        : this.#machine.futurePlace(linear);
-      if (place === undefined || this.#machine.memory.find(place, 1) < 0) {
-        throw new VmError(`No memory is at 0x${linear.toString(16)} now, so no trap fits there`, {
-          hint: "a breakpoint in hardware (--hw) needs no memory yet, where the host's KVM has it",
-        });
-      }
-      if (mapped && found.pageSize > 0 && found.user && this.#patches.trap !== INT3) {
-        throw new VmError("This host's KVM does not tell of INT3, and other traps need ring 0");
-      }
-      return place;
-    });
-  }
-
   /** The first vCPU that stands at a breakpoint which it has told of, or where a trap's rest will be; or -1. */
   #passing(): number {
     return this.#machine.vcpus.findIndex((vcpu, cpu) => {
       const told = this.#pass.get(cpu);
-      if (told === undefined && !this.#hasLongTraps) return false;
+      if (told === undefined && !this.#code.hasLongTraps) return false;
       const pc = linearPc(vcpu);
-      return (told === pc && this.#at(pc, cpu).length > 0) || this.#isInTrap(pc, cpu);
+      return (told === pc && this.#code.at(pc, cpu).length > 0) || this.#code.isInTrap(pc, cpu);
     });
-  }
-
-  get #hasLongTraps(): boolean {
-    return this.#patches.trap.length > 1 && this.#table.patches.length > 0;
-  }
-
-  #isInTrap(pc: bigint, cpu: number): boolean {
-    if (!this.#hasLongTraps) return false;
-    const physical = this.#translate(cpu, pc);
-    return this.#table.patches.some((patch) => patch.indexOf(physical ?? -1) > 0);
   }
 
   #awaited(): boolean {
@@ -288,22 +267,16 @@ export class Debugger {
   /** What a debug exit means: a stop, the guest's own business, or nothing any more. */
   #judge(cpu: number, kind: number): DebugStop | undefined {
     const vcpu = this.vcpu(cpu);
-    const trap = this.#patches.trap.length;
-    if (kind === DebugStopKind.TRAP) {
-      const regs = vcpu.getRegs();
-      regs.rip -= BigInt(trap);
-      const pc = linearPc(vcpu) - BigInt(trap);
-      const here = this.#trapsAt(pc, cpu);
-      if (here.length === 0 && this.#byteAt(cpu, pc) === this.#patches.trap[0]) return undefined;
-      vcpu.setRegs(regs); // the guest's own instruction has not been carried out
+    const pc = linearPc(vcpu);
+    if (kind === DebugStopKind.REWOUND) {
+      const here = this.#code.trapsAt(pc, cpu);
       return here.length === 0 ? undefined : this.#meet(cpu, here, pc);
     }
-    const pc = linearPc(vcpu);
     const { vector, dr6 } = readDebugExit(vcpu, kind);
     if (vector === Vector.BP) {
-      const here = this.#trapsAt(pc, cpu);
+      const here = this.#code.trapsAt(pc, cpu);
       if (here.length > 0) return this.#meet(cpu, here, pc);
-      if (this.#byteAt(cpu, pc) !== INT3[0]) return undefined; // it was ours, and is gone
+      if (this.#code.byteAt(cpu, pc) !== INT3[0]) return undefined; // it was ours, and is gone
       setGuestDebug(vcpu.fd, this.#control() | GuestDebug.INJECT_BP, this.#registers());
       return undefined;
     }
@@ -311,7 +284,7 @@ export class Debugger {
     // A software KVM need not say which register it was.
     const here = slots.length > 0
       ? slots
-      : this.#at(pc, cpu).filter(({ how }) => how === "hardware");
+      : this.#code.at(pc, cpu).filter(({ how }) => how === "hardware");
     if (here.length > 0) return this.#meet(cpu, here, pc);
     if ((dr6 & Dr6.BS) !== 0) this.#reinjectStep(vcpu, dr6);
     return undefined;
@@ -363,73 +336,15 @@ export class Debugger {
     );
   }
 
-  /** The breakpoints that wait for the instruction at a linear address. */
-  #at(pc: bigint, cpu: number): Breakpoint[] {
-    const waiting = this.#table.all.filter(({ kind }) => kind === "execute");
-    if (waiting.length === 0) return waiting;
-    const physical = this.#translate(cpu, pc);
-    return waiting.filter(({ address, how, patch }) =>
-      how === "hardware" ? address === pc : patch![0] === physical
-    );
-  }
-
-  #trapsAt(pc: bigint, cpu: number): Breakpoint[] {
-    return this.#at(pc, cpu).filter(({ how }) => how === "software");
-  }
-
-  #translate(cpu: number, linear: bigint): number | undefined {
-    const memory = new VirtualMemory(this.#physical, this.vcpu(cpu).getSregs());
-    const found = memory.tables.translate(linear);
-    return "physical" in found ? found.physical : undefined;
-  }
-
-  #byteAt(cpu: number, linear: bigint): number | undefined {
-    const physical = this.#translate(cpu, linear);
-    if (physical === undefined || this.#machine.memory.find(physical, 1) < 0) return undefined;
-    return this.#machine.memory.bytes(physical, 1)[0];
-  }
-
-  /**
-   * One instruction of one vCPU; all stand and no trap is in. Gives what ended it, a
-   * {@linkcode DebugStopKind}; 0 if it was not carried out.
-   */
+  /** As {@linkcode singleStep}. */
   async #stepOne(cpu: number, signal?: AbortSignal): Promise<number> {
-    const { arena, controls } = this.#machine;
-    const vcpu = this.vcpu(cpu);
-    const before = linearPc(vcpu);
     const watched = this.#table.slots(true);
-    const control = GuestDebug.ENABLE | GuestDebug.SINGLESTEP |
-      (controls & GuestDebug.BLOCKIRQ) | (watched.length > 0 ? GuestDebug.USE_HW_BP : 0);
-    setGuestDebug(vcpu.fd, control, packDebugRegisters(watched));
-    arena.clearDebugStop(cpu);
-    arena.hasTraps = false; // a write to their port is the guest's own now
-    const hold = () => this.#machine.holdSoon();
-    signal?.addEventListener("abort", hold);
+    const step = { vcpu: this.vcpu(cpu), code: this.#code, watched, signal };
     try {
-      if (signal?.aborted) return 0;
-      arena.letGo(cpu, Request.STEP);
-      for (;;) {
-        const seen = arena.doorbell;
-        if (this.#machine.ending()) return 0;
-        const stands = arena.vcpuState(cpu) === VcpuState.PAUSED &&
-          arena.request(cpu) === Request.PAUSE;
-        if (stands) return this.#halted(cpu, before) ? 0 : arena.debugStop(cpu);
-        await arena.doorbellAfter(seen);
-      }
+      return await singleStep(this.#machine, step);
     } finally {
-      signal?.removeEventListener("abort", hold);
-      arena.clearDebugStop(cpu);
       if (!this.#machine.ending()) this.#arm();
     }
-  }
-
-  /** A step over HLT comes back as a step, also where nothing will ever wake the vCPU. */
-  #halted(cpu: number, before: bigint): boolean {
-    const { irqchip, arena } = this.#machine;
-    if (irqchip || this.#byteAt(cpu, before) !== HLT) return false;
-    if (linearPc(this.vcpu(cpu)) !== before + 1n) return false;
-    arena.stop("halt");
-    return true;
   }
 
   #control(): number {

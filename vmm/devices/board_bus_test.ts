@@ -37,6 +37,7 @@ class Board {
   static async open(kind: "firmware" | "multiboot"): Promise<Board> {
     const plans = planDevices([1, 2, 3, 4].map(() => ({ type: "serial" })), {
       rtc: { lowMemory: 2 ** 28, highMemory: 2 ** 32, cpus: 4 },
+      acpi: false,
       firmware: kind === "firmware",
       testDevice: kind === "multiboot",
     });

@@ -49,6 +49,7 @@ export class FwCfgDma {
     if ((control & Control.SELECT) !== 0) this.#source.select(control >>> 16);
     const done = this.#transfer(control, length, Number(address));
     new FwCfgDmaAccess(view).control = done ? 0 : Control.ERROR;
+    this.#context.memory.written(at, FwCfgDmaAccess.size);
   }
 
   #transfer(control: number, length: number, address: number): boolean {
@@ -67,6 +68,7 @@ export class FwCfgDma {
     const data = this.#source.take(length);
     target.set(data);
     target.fill(0, data.length);
+    this.#context.memory.written(address, length);
     return true;
   }
 

@@ -130,6 +130,10 @@ class I8042 implements Device {
     this.#interrupt();
   }
 
+  restored(): void {
+    this.#line.set(this.#s.intr !== 0);
+  }
+
   /** Port 0x60. */
   read(): number {
     const s = this.#s;

@@ -32,6 +32,8 @@ export interface NamedDevice {
 export interface BoardFacts {
   /** Memory sizes, for CMOS. */
   readonly rtc: RtcConfig;
+  /** Whether there are ACPI tables to tell of the generation ID. */
+  readonly acpi: boolean;
   /** Whether firmware's own debug console is there, at port 0x402. */
   readonly firmware: boolean;
   /** Whether kvm-unit-tests' device is there; its ports take the debug console's place. */
@@ -86,7 +88,7 @@ function replaces(device: NamedDevice, own: NamedDevice): boolean {
   return (device.config.port ?? Port.DEBUGCON) === own.config.port;
 }
 
-function boardDevices({ rtc, firmware, testDevice }: BoardFacts): NamedDevice[] {
+function boardDevices({ rtc, acpi, firmware, testDevice }: BoardFacts): NamedDevice[] {
   const own = (type: string, config: object = {}, name = type): NamedDevice => ({
     name,
     type,
@@ -98,6 +100,7 @@ function boardDevices({ rtc, firmware, testDevice }: BoardFacts): NamedDevice[] 
     own("pm"),
     own("pvpanic"),
     own("debug_exit"),
+    ...(acpi ? [own("vmgenid")] : []),
     testDevice ? own("test_device") : own("debug_console", { port: Port.DEBUGCON }),
     ...(firmware
       ? [own("debug_console", { port: Port.FIRMWARE_DEBUGCON }, "firmware_console")]

@@ -6,6 +6,7 @@ import { planDevices } from "./plan.ts";
 const plan = (...entries: readonly Record<string, unknown>[]) =>
   planDevices(entries as DeviceEntry[], {
     rtc: { lowMemory: 0, highMemory: 0, cpus: 1 },
+    acpi: false,
     firmware: false,
     testDevice: false,
   });
@@ -77,7 +78,7 @@ Deno.test("a fifth serial port needs a port of its own, fw_cfg something to hand
 });
 
 Deno.test("a device of the document takes the place of the board's own", () => {
-  const facts = { rtc: { cpus: 2 }, firmware: false, testDevice: false };
+  const facts = { rtc: { cpus: 2 }, acpi: false, firmware: false, testDevice: false };
   const entries = [
     { type: "pvpanic", name: "crash" },
     { type: "rtc", name: "clock" },

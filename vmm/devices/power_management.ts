@@ -9,8 +9,11 @@
 import { f64, struct, u16, u8 } from "../../ffi/struct.ts";
 import { Acpi, Irq, Port } from "../board.ts";
 import type { Device, DeviceContext, DeviceType, IoHandler, IoRange, Width } from "../device.ts";
+import { moment } from "../moment.ts";
 
 const State = struct("power_management", {
+  /** When the timer was at 0. */
+  timer_start: moment(),
   /** How many half periods of the timer had passed when TMR_STS was last brought up to date. */
   timer_half_periods: f64,
   pm1_status: u16,
@@ -56,6 +59,8 @@ class PowerManagement implements Device {
   readonly #context: DeviceContext;
   readonly #state: InstanceType<typeof State>;
   readonly #sci;
+  /** Whether the machine goes on from a saved state, which the guest is to hear of once it runs. */
+  #restored = false;
 
   constructor(context: DeviceContext) {
     this.#context = context;
@@ -103,6 +108,12 @@ class PowerManagement implements Device {
     this.#update();
   }
 
+  /** What the interrupt controllers are restored to has no interrupt that is raised now. */
+  restored() {
+    this.#update();
+    this.#restored = true;
+  }
+
   /** `powerbutton`; `gpe`, whose value is the number of a general-purpose event. */
   action(name: string, value = ""): boolean {
     if (name === "powerbutton") this.#state.pm1_status |= Pm1.PWRBTN;
@@ -113,18 +124,21 @@ class PowerManagement implements Device {
   }
 
   deadline(): number {
-    const { pm1_enable, pm1_status, timer_half_periods } = this.#state;
+    if (this.#restored) return 0;
+    const { pm1_enable, pm1_status, timer_start, timer_half_periods } = this.#state;
     if ((pm1_enable & ~pm1_status & Pm1.TMR) === 0) return Infinity;
     // A tick late, so that rounding can't bring it before the change.
-    return ((timer_half_periods + 1) * HALF_PERIOD + 1) / TICKS_PER_MS;
+    return timer_start + ((timer_half_periods + 1) * HALF_PERIOD + 1) / TICKS_PER_MS;
   }
 
   expire() {
+    if (this.#restored) this.#state.gpe0_status |= 1 << Acpi.GENERATION_GPE;
+    this.#restored = false;
     this.#update();
   }
 
   #ticks(): number {
-    return Math.floor(this.#context.monotonic() * TICKS_PER_MS);
+    return Math.floor((this.#context.monotonic() - this.#state.timer_start) * TICKS_PER_MS);
   }
 
   #halfPeriods(): number {

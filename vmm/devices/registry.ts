@@ -14,6 +14,7 @@ import { powerManagement } from "./power_management.ts";
 import { pvpanic } from "./pvpanic.ts";
 import { rtc } from "./rtc.ts";
 import { serial } from "./serial.ts";
+import { vmgenid } from "./vmgenid.ts";
 import type { VirtioDeviceType } from "../virtio/virtio_device.ts";
 
 /** The kinds of device that hvsh has, by their word in a document. */
@@ -25,6 +26,7 @@ const LOADERS = new Map<string, () => DeviceType | Promise<DeviceType>>([
   ["debug_console", () => debugConsole],
   ["pm", () => powerManagement],
   ["pvpanic", () => pvpanic],
+  ["vmgenid", () => vmgenid],
   ["test_device", async () => (await import("./test_device.ts")).testDevice],
   ["fw_cfg", async () => (await import("./fw_cfg.ts")).fwCfg],
   ["watchdog", async () => (await import("./watchdog.ts")).watchdog],

@@ -12,6 +12,7 @@
 import { bytes, f64, type Struct, struct, u8 } from "../../ffi/struct.ts";
 import { Irq, Port } from "../board.ts";
 import type { Device, DeviceContext, DeviceType, InterruptLine } from "../device.ts";
+import { moment } from "../moment.ts";
 import { Format, isTime, nextAlarm, readTime, Register, writeTime } from "./rtc_time.ts";
 
 /** The clock's entry in the document, filled in by the machine. */
@@ -65,6 +66,9 @@ const Cmos = {
 } as const;
 const EQUIPMENT_FPU = 0x02;
 const KIB = 1024;
+/** As far from the host's time as any year of four digits is, generously. */
+const MOST_OFFSET_MS = 1e15;
+const YEAR_SECONDS = 366 * 86400;
 const MIB = 1024 * KIB;
 
 /** The clock's registers. */
@@ -81,7 +85,7 @@ export const RtcState = struct("rtc", {
   /** The guest's second up to which register C is right. */
   checked: f64,
   /** When the periodic flag is next due, on the monotonic clock; 0 if it is off. */
-  next_periodic: f64,
+  next_periodic: moment(0),
 });
 
 class Rtc implements Device {
@@ -115,6 +119,17 @@ class Rtc implements Device {
     s.checked = Math.floor(this.#now() / 1000);
     this.#restartPeriodic();
     this.#update();
+  }
+
+  /** The clock runs on by the host's; what it was to tell of meanwhile it tells of now. */
+  restored(): void {
+    const s = this.#s;
+    if (!(Math.abs(s.clock_offset) <= MOST_OFFSET_MS)) {
+      throw new TypeError(`state.clock_offset is ${s.clock_offset}`);
+    }
+    const second = Math.floor(this.#now() / 1000);
+    if (!(s.checked <= second && s.checked > second - YEAR_SECONDS)) s.checked = second;
+    this.#line.set(s.intr !== 0);
   }
 
   write(offset: number, _width: number, value: number): void {

@@ -74,6 +74,10 @@ class Serial implements Device {
     this.#roomAgain();
   }
 
+  restored(): void {
+    this.#line.set(this.#s.intr !== 0);
+  }
+
   write(offset: number, _width: number, value: number): void {
     const s = this.#s;
     switch (offset) {

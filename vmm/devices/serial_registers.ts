@@ -4,7 +4,8 @@
  *
  * @module
  */
-import { bytes, f64, struct, u16, u8 } from "../../ffi/struct.ts";
+import { bytes, struct, u16, u8 } from "../../ffi/struct.ts";
+import { moment } from "../moment.ts";
 
 /** Register offsets (table II). With {@linkcode LCR}`.DLAB` 0 and 1 are the divisor latch. */
 export const Register = {
@@ -119,5 +120,5 @@ export const SerialState = struct("serial", {
   /** Input was refused for want of room. */
   refused: u8,
   /** When to see whether output flows again, so that THRE can interrupt; 0 for never. */
-  xmit_deadline: f64,
+  xmit_deadline: moment(0),
 });

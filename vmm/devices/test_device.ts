@@ -67,6 +67,12 @@ class TestDevice implements Device {
     }
   }
 
+  restored(): void {
+    for (let line = 0; line < IRQ_LINES; line++) {
+      if (this.#s.irq.at(line) !== 0) this.#drive(line, 1);
+    }
+  }
+
   #drive(line: number, value: number): void {
     const level = value !== 0;
     this.#s.irq.set(line, level ? 1 : 0);

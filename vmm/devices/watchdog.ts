@@ -14,9 +14,10 @@
  * @module
  */
 import * as v from "valibot";
-import { f64, type Struct, struct, u16, u8 } from "../../ffi/struct.ts";
+import { type Struct, struct, u16, u8 } from "../../ffi/struct.ts";
 import { Port } from "../board.ts";
 import type { Device, DeviceContext, DeviceType, IoHandler, Width } from "../device.ts";
+import { moment } from "../moment.ts";
 
 /** What an expiry does to the machine. `none` only tells whoever watches the VM. */
 export const WATCHDOG_ACTIONS = ["reset", "poweroff", "panic", "none"] as const;
@@ -56,7 +57,7 @@ export type WatchdogConfig = v.InferOutput<typeof schema>;
 
 const State = struct("watchdog", {
   /** When it expires, on the monotonic clock; Infinity while it does not run, or has expired. */
-  deadline: f64,
+  deadline: moment(Infinity),
   /** Counts that a reload starts from. */
   countdown: u16,
   running: u8,
@@ -135,6 +136,18 @@ class Watchdog implements Device, IoHandler {
 
   deadline(): number {
     return this.#state.deadline;
+  }
+
+  restored(): void {
+    const state = this.#state;
+    state.running &= WatchdogControl.RUN;
+    state.countdown = Math.max(state.countdown, WatchdogTime.MIN_COUNT);
+    this.#context.rearm();
+  }
+
+  /** A guest that stands still can't reload it. */
+  stood(milliseconds: number): void {
+    this.#state.deadline += milliseconds;
   }
 
   expire(): void {

@@ -120,6 +120,7 @@ export class Folder implements Disposable {
   readonly #cache: Cache;
   readonly #filesystem = new statfs();
   #openFlags: number;
+  #flush = true;
 
   /**
    * @param options How it is served
@@ -183,6 +184,30 @@ export class Folder implements Disposable {
     return inode;
   }
 
+  /**
+   * Knows a file again that was known before, its `struct statx` in {@linkcode stat}.
+   *
+   * @param nodeid Its name in the protocol
+   * @param parent The folder that it is in
+   * @param name Its name there, a character for each byte
+   * @param lookups How often the client knows it
+   */
+  knowAgain(nodeid: number, parent: Inode, name: string, lookups: number): void {
+    const inode = this.inodes.addAgain(nodeid, this.stat, parent, name);
+    if (inode === undefined) return;
+    inode.lookups = lookups;
+    if (!parent.onDevice(this.stat)) inode.hollow = this.#isPseudo(inode);
+  }
+
+  /** Whether the client is to say when it closes a file: those from before NOFLUSH always do. */
+  get flush(): boolean {
+    return this.#flush;
+  }
+  set flush(flush: boolean) {
+    this.#flush = flush;
+    this.#openFlags = this.#flagsFor(flush ? 0 : NOFLUSH_MINOR_VERSION);
+  }
+
   /** Looks at an open file; gives 0 or a negated errno. */
   statOpen(handle: FileHandle): number {
     return statDescriptor(handle.fd, this.stat);
@@ -239,7 +264,7 @@ export class Folder implements Disposable {
         maxBackground: MOST_BACKGROUND,
         agreed: (minor) => {
           this.clear(); // the mount before this one is gone
-          this.#openFlags = this.#flagsFor(minor);
+          this.flush = minor < NOFLUSH_MINOR_VERSION;
         },
       }),
       [Opcode.DESTROY]: {

@@ -93,7 +93,14 @@ export function directoryOperations(folder: Folder, request: FuseRequest): Opera
   };
 }
 
-function openFolder(folder: Folder, nodeid: number): number {
+/**
+ * Opens a folder to be listed.
+ *
+ * @param folder What is served
+ * @param nodeid The folder's node
+ * @returns A descriptor of the caller's, or a negated errno
+ */
+export function openFolder(folder: Folder, nodeid: number): number {
   const at = folderDescriptor(folder, folder.inodes.get(nodeid));
   return at < 0 ? at : openBeneath(at, DOT, O.O_RDONLY | O.O_DIRECTORY | O.O_NONBLOCK);
 }

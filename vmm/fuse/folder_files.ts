@@ -81,19 +81,10 @@ function openingOperations(folder: Folder, request: FuseRequest): Operations {
 
   /** Hands an open file out. */
   const hand = (out: typeof opened, inode: Inode, fd: number, flags: number): void => {
-    const handle = folder.handles.add(fd, inode, isWriting(flags));
-    handle.setid = handle.writable && statDescriptor(fd, folder.stat) === 0 &&
-      hasSetid(inode, folder.stat);
+    const handle = handFile(folder, inode, fd, flags);
     if ((flags & O.O_TRUNC) !== 0) folder.dropSetid(handle);
     out.fh = handle.fh;
     out.open_flags = folder.openFlags(false);
-  };
-  const reopen = (inode: Inode, flags: number): number => {
-    const refused = refusal(inode);
-    if (refused < 0) return refused;
-    if (folder.readonly && (isWriting(flags) || (flags & O.O_TRUNC) !== 0)) return -Errno.EROFS;
-    if (folder.handles.full) return -Errno.ENFILE;
-    return folder.files.reopen(inode, (flags & (PASSED | O.O_TRUNC)) | ALWAYS);
   };
 
   return {
@@ -104,7 +95,7 @@ function openingOperations(folder: Folder, request: FuseRequest): Operations {
         const inode = folder.inodes.get(request.nodeid);
         if (inode === undefined) return -Errno.ESTALE;
         const { flags } = open;
-        const fd = reopen(inode, flags);
+        const fd = openNode(folder, inode, flags);
         if (fd < 0) return fd;
         hand(opened, inode, fd, flags);
         return fuse_open_out.size;
@@ -131,7 +122,7 @@ function openingOperations(folder: Folder, request: FuseRequest): Operations {
           return inode;
         }
         if (isNew) settleMode(folder, inode, mode);
-        else fd = reopen(inode, flags);
+        else fd = openNode(folder, inode, flags);
         if (fd < 0) {
           folder.inodes.forget(inode.nodeid, 1);
           return fd;
@@ -150,6 +141,45 @@ function openingOperations(folder: Folder, request: FuseRequest): Operations {
       },
     },
   };
+}
+
+/**
+ * Opens a plain file.
+ *
+ * @param folder What is served
+ * @param inode The file
+ * @param flags Of open(2), from the client
+ * @returns A descriptor of the caller's, or a negated errno
+ */
+export function openNode(folder: Folder, inode: Inode, flags: number): number {
+  const refused = refusal(inode);
+  if (refused < 0) return refused;
+  if (folder.readonly && (isWriting(flags) || (flags & O.O_TRUNC) !== 0)) return -Errno.EROFS;
+  if (folder.handles.full) return -Errno.ENFILE;
+  return folder.files.reopen(inode, (flags & (PASSED | O.O_TRUNC)) | ALWAYS);
+}
+
+/**
+ * Makes an open file known to the client.
+ *
+ * @param folder What is served
+ * @param inode The file
+ * @param fd What {@linkcode openNode} gave; the handle's from here on
+ * @param flags What it was opened with
+ * @param fh The name that the client knows it by; left out, a new one
+ */
+export function handFile(
+  folder: Folder,
+  inode: Inode,
+  fd: number,
+  flags: number,
+  fh?: number,
+): FileHandle {
+  const handle = folder.handles.add(fd, inode, isWriting(flags), fh);
+  handle.flags = flags & PASSED;
+  handle.setid = handle.writable && statDescriptor(fd, folder.stat) === 0 &&
+    hasSetid(inode, folder.stat);
+  return handle;
 }
 
 /** Closes an open file, and forgets its node if nobody else knows it. */

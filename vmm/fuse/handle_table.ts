@@ -16,6 +16,8 @@ export class FileHandle {
   readonly inode: Inode;
   /** Whether it was opened to be written. */
   readonly writable: boolean;
+  /** The flags of open(2) that it would be opened with again. */
+  flags = 0;
   /** The file may have set-user-ID or set-group-ID bits, which the first write takes away. */
   setid = false;
   /** Of a folder: where the next entries come from, a cookie of getdents64; undefined if unknown. */
@@ -75,9 +77,11 @@ export class HandleTable {
    * @param fd Its descriptor, which the table then owns
    * @param inode What is open
    * @param writable Whether it can be written
+   * @param fh The name that it had before, which nobody has now; left out, a new one
    */
-  add(fd: number, inode: Inode, writable: boolean): FileHandle {
-    const handle = new FileHandle(++this.#last, fd, inode, writable);
+  add(fd: number, inode: Inode, writable: boolean, fh: number = this.#last + 1): FileHandle {
+    const handle = new FileHandle(fh, fd, inode, writable);
+    this.#last = Math.max(this.#last, fh);
     handle.next = inode.handle;
     inode.handle = handle;
     this.#handles.set(handle.fh, handle);
@@ -100,6 +104,11 @@ export class HandleTable {
       before.next = handle.next;
     }
     if (handle.fd >= 0) libc.close(handle.fd);
+  }
+
+  /** All of them. */
+  all(): FileHandle[] {
+    return [...this.#handles.values()];
   }
 
   /** Closes all. */

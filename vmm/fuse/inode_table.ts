@@ -173,6 +173,35 @@ export class InodeTable {
     return inode;
   }
 
+  /** All nodes, the root among them. */
+  all(): IterableIterator<Inode> {
+    return this.#nodes.values();
+  }
+
+  /**
+   * Adds a node that was known before under a name in the protocol.
+   *
+   * @param nodeid That name
+   * @param stat The file's `struct statx`
+   * @param parent The folder
+   * @param name Its name there, a character for each byte
+   * @returns The node; undefined if there is one of that file or that name, or too many
+   */
+  addAgain(nodeid: number, stat: DataView, parent: Inode, name: string): Inode | undefined {
+    if (this.#nodes.has(nodeid) || nodeid <= ROOT_ID || this.#nodes.size >= this.#most) return;
+    if (this.find(stat) !== undefined) return undefined;
+    const inode = new Inode(nodeid, stat, parent, name);
+    this.#lastId = Math.max(this.#lastId, nodeid);
+    parent.children++;
+    this.#insert(inode);
+    return inode;
+  }
+
+  /** Drops the nodes that nobody knows, and that nothing is in. */
+  releaseUnused(): void {
+    for (const inode of [...this.#nodes.values()]) this.#dropUnused(inode);
+  }
+
   /**
    * Notes where a node is now.
    *

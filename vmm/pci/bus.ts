@@ -147,6 +147,16 @@ export class PciBus implements BusRouter {
   }
 
   /**
+   * Goes on from a function's registers that were written from outside, after a {@linkcode reset}: its
+   * BARs are decoded, its interrupt is driven. The function's lock is held by whoever calls.
+   *
+   * @param slot 0 to 31
+   */
+  restored(slot: number): void {
+    this.#slots[slot]?.restored();
+  }
+
+  /**
    * Takes a function away from the guest, in all threads: nobody answers for it any more, and its
    * interrupt is low. Takes the function's lock.
    *

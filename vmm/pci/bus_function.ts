@@ -175,6 +175,24 @@ export class BusFunction implements PciInterrupts {
     this.#driveIntx();
   }
 
+  /**
+   * Goes on from registers that were written from outside: what can only be read is as this function has
+   * it.
+   */
+  restored(): void {
+    const { image, writable } = this.#layout!;
+    const intx = this.#view.getUint16(At.status, true) & Status.INTERRUPT;
+    for (let at = 0; at < CONFIGURATION_SIZE; at++) {
+      const mask = writable[at]!;
+      this.#view.setUint8(at, (this.#view.getUint8(at) & mask) | (image[at]! & ~mask));
+    }
+    const status = this.#view.getUint16(At.status, true);
+    this.#view.setUint16(At.status, status | (this.#fn!.intx === false ? 0 : intx), true);
+    this.#msix.restored();
+    this.#announceBases(this.#bars.map(() => undefined));
+    this.#driveIntx();
+  }
+
   /** Takes it away from the guest: it answers no access and sends no interrupt any more. */
   eject(): void {
     const before = this.#decodedBases();

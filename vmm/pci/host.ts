@@ -93,6 +93,11 @@ class PciHost implements Device {
     this.#bus.reset(0);
   }
 
+  restored(): void {
+    this.#state.config_address &= CONFIG_ADDRESS.ALL;
+    this.#bus.restored(0);
+  }
+
   /** `plug` and `unplug`, of the slot that the value names, for the next ACPI event to tell. */
   action(name: string, value = ""): boolean {
     const slot = /^\d+$/.test(value) ? Number(value) : 0;

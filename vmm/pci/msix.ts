@@ -74,6 +74,15 @@ export class Msix implements IoHandler {
     }
   }
 
+  /** Registers were written from outside: bits that nobody can set are not. */
+  restored(): void {
+    const { size } = MsixEntry;
+    for (let at = 0; at < this.vectors * size; at++) {
+      const byte = this.#view.getUint8(At.msix_table + at);
+      this.#view.setUint8(At.msix_table + at, byte & writableBits(at % size));
+    }
+  }
+
   /**
    * Sends a vector's message, or remembers it while it is masked.
    *

@@ -7,12 +7,16 @@
 import { monotonicMilliseconds } from "../../ffi/clock.ts";
 import { Epoll, EpollEvent } from "../../ffi/epoll.ts";
 import { libc } from "../../ffi/libc.ts";
-import { type Arena, Request } from "../arena.ts";
+import type { Json } from "../../ffi/struct.ts";
+import { type Arena, IO_PAUSE, Request } from "../arena.ts";
 import type { DeviceSet, OpenDevice } from "../device_set.ts";
 import type { IoLoop, IoTimer } from "../io_loop.ts";
 
-/** What has an I/O thread leave {@linkcode IoThreadLoop.run}. */
-export type IoLeave = "stop" | "change";
+/**
+ * What has an I/O thread leave {@linkcode IoThreadLoop.run}: the end, a change, or that it is to stand,
+ * which it does when it runs again.
+ */
+export type IoLeave = "stop" | "change" | "stands";
 
 /** A descriptor that a device waits for. */
 interface Watch {
@@ -49,6 +53,10 @@ export class IoThreadLoop implements Disposable {
   #timers: Timer[] = [];
   #later: Later[] = [];
   #controlled = false;
+  /** The pause that it stands for; 0 while it does not. */
+  #pause = 0;
+  /** Only the control eventfd, for while it stands. */
+  #standing: Epoll | undefined;
 
   /**
    * @param arena The VM's shared state
@@ -68,10 +76,11 @@ export class IoThreadLoop implements Disposable {
    * Serves a device from now on.
    *
    * @param open The device
+   * @param kept What it kept beside the arena, if it goes on from a saved state
    */
-  serve(open: OpenDevice): void {
+  serve(open: OpenDevice, kept?: Json): void {
     this.#served.push(open);
-    this.#set.locked(open, (device) => device.attend?.(this.#doorOf(open)));
+    this.#set.locked(open, (device) => device.attend?.(this.#doorOf(open), kept));
   }
 
   /**
@@ -98,9 +107,19 @@ export class IoThreadLoop implements Disposable {
   run(): IoLeave {
     const dispatch = (fd: number, events: number) => this.#dispatch(fd, events);
     for (;;) {
+      const request = this.#arena.ioRequest;
+      const stop = request === Request.STOP;
+      const pause = request % IO_PAUSE === Request.PAUSE ? Math.floor(request / IO_PAUSE) : 0;
+      if (pause !== 0 && pause === this.#pause) {
+        this.#stand();
+        if (this.#arena.ioChangeAsked(this.#number)) return "change";
+        continue;
+      }
+      this.#pause = 0;
+      const still = pause !== 0 && !this.#busy;
       // What the guest asked for before its end is still done: its last words on a console.
-      const stop = this.#arena.ioRequest === Request.STOP;
-      this.#epoll.wait(stop ? 0 : this.#timeout(), dispatch);
+      const timeout = stop || still || this.#controlled ? 0 : this.#timeout();
+      this.#epoll.wait(timeout, dispatch);
       this.#expire();
       this.#catchUp();
       if (stop) return "stop";
@@ -109,7 +128,49 @@ export class IoThreadLoop implements Disposable {
         this.#wakeDevices();
         if (this.#arena.ioChangeAsked(this.#number)) return "change";
       }
+      if (still && !this.#busy) {
+        this.#pause = pause;
+        return "stands";
+      }
     }
+  }
+
+  /** The number of the pause that it stands for. */
+  get pause(): number {
+    return this.#pause;
+  }
+
+  /**
+   * What the devices keep that the arena does not have.
+   *
+   * @returns By name
+   */
+  kept(): Record<string, Json> {
+    const kept: Record<string, Json> = {};
+    for (const open of this.#served) {
+      const json = this.#set.locked(open, (device) => device.kept?.());
+      if (json !== undefined) kept[open.name] = json;
+    }
+    return kept;
+  }
+
+  /** Whether the kernel still works for some device: it ends what it has before the thread stands. */
+  get #busy(): boolean {
+    return this.#served.some((open) =>
+      this.#set.locked(
+        open,
+        (device) => (device.inFlight?.() ?? 0) > 0 || (device.resetting?.() ?? false),
+      )
+    );
+  }
+
+  /** Waits for whoever wakes this thread; descriptors and times of devices wait until it goes on. */
+  #stand(): void {
+    if (this.#standing === undefined) {
+      this.#standing = new Epoll(1);
+      this.#standing.add(this.#control, EpollEvent.IN);
+    }
+    this.#standing.wait(-1, () => this.#takeControl());
   }
 
   /** Lets every device go. */
@@ -123,18 +184,20 @@ export class IoThreadLoop implements Disposable {
       }
     }
     this.#epoll[Symbol.dispose]();
+    this.#standing?.[Symbol.dispose]();
     if (failure !== undefined) throw failure.error;
   }
 
   #dispatch(fd: number, events: number): void {
-    if (fd === this.#control) {
-      libc.read(fd, this.#counter, 8n);
-      this.#controlled = true;
-      return;
-    }
+    if (fd === this.#control) return this.#takeControl();
     // What ran before in this turn may have let the descriptor go.
     const watch = this.#watches.get(fd);
     if (watch !== undefined) this.#set.locked(watch.owner, () => watch.ready(events));
+  }
+
+  #takeControl(): void {
+    libc.read(this.#control, this.#counter, 8n);
+    this.#controlled = true;
   }
 
   #wakeDevices(): void {

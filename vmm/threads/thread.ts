@@ -7,6 +7,7 @@
 import { hasDescriptors } from "../../ffi/descriptor_limit.ts";
 import { Errno } from "../../ffi/errno.ts";
 import { HostError, VmError } from "../../ffi/errors.ts";
+import type { Json } from "../../ffi/struct.ts";
 import type { Fault } from "../cpu/fault.ts";
 import type { DeviceEvent } from "../device.ts";
 import type { WatchPlan } from "../debug/watch_plan.ts";
@@ -37,6 +38,8 @@ export interface VcpuAssignment extends MachineAssignment {
 /** Devices to serve. */
 export interface IoAssignment extends MachineAssignment {
   readonly kind: "io";
+  /** What devices kept beside the arena, by name, if the machine goes on from a saved state. */
+  readonly kept: Readonly<Record<string, Json>>;
 }
 
 /** A device that comes or goes while the thread runs. */
@@ -67,6 +70,11 @@ export type ThreadReport =
   | { readonly kind: "ready" }
   | { readonly kind: "event"; readonly device: string; readonly event: DeviceEvent }
   | { readonly kind: "changed"; readonly failure?: Failure }
+  | {
+    readonly kind: "stands";
+    readonly pause: number;
+    readonly kept: Readonly<Record<string, Json>>;
+  }
   | { readonly kind: "ended"; readonly fault?: Fault }
   | ({ readonly kind: "failed" } & Failure);
 
@@ -88,6 +96,7 @@ export class MachineThread {
   readonly #lease = new Int32Array(new SharedArrayBuffer(4));
   #ended: ((report: ThreadReport) => void) | undefined;
   #changed: ((failure?: Failure) => void) | undefined;
+  #stands: { pause: number; resolve(kept: Readonly<Record<string, Json>>): void } | undefined;
   #event: EventSink | undefined;
   #broken: string | undefined;
 
@@ -168,6 +177,7 @@ export class MachineThread {
     this.#ended = undefined;
     // What it was to change is gone with it.
     this.#changed?.();
+    this.#stands?.resolve({});
     if (report.kind === "failed") {
       const what = assignment.kind === "vcpu" ? "vCPU" : "I/O thread";
       throw new VmError(`${what} ${assignment.id}: ${report.message}`, {
@@ -195,6 +205,21 @@ export class MachineThread {
     throw new VmError(failure.message, failure.hint === undefined ? {} : { hint: failure.hint });
   }
 
+  /**
+   * Waits until an I/O thread stands that was asked to; whoever asks has to wake it.
+   *
+   * @param pause The number of the pause
+   * @returns What its devices keep beside the arena, by name; nothing if it has ended
+   */
+  async standing(pause: number): Promise<Readonly<Record<string, Json>>> {
+    if (this.#ended === undefined) return {};
+    const kept = await new Promise<Readonly<Record<string, Json>>>((resolve) => {
+      this.#stands = { pause, resolve };
+    });
+    this.#stands = undefined;
+    return kept;
+  }
+
   /** Gives the thread back for the next VM. */
   release(): void {
     this.#event = undefined;
@@ -202,7 +227,9 @@ export class MachineThread {
       this.#worker.terminate();
       return;
     }
-    Atomics.store(this.#lease, 0, Lease.IDLE);
+    // Twice, and it could be taken after it has closed itself.
+    const was = Atomics.compareExchange(this.#lease, 0, Lease.TAKEN, Lease.IDLE);
+    if (was !== Lease.TAKEN) throw new Error("A thread was given back twice");
     pool.push(this);
   }
 
@@ -216,6 +243,9 @@ export class MachineThread {
         return;
       case "changed":
         this.#changed?.(report.failure);
+        return;
+      case "stands":
+        if (this.#stands?.pause === report.pause) this.#stands.resolve(report.kept);
         return;
       default:
         this.#ended?.(report);

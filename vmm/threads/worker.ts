@@ -104,8 +104,14 @@ async function serveDevices(assignment: IoAssignment): Promise<undefined> {
   const devices = await openDevices(arena, assignment);
   try {
     using loop = new IoThreadLoop(arena, devices, id, plan.ioFds[id]!);
-    for (const open of devices.devices) if (open.io === id) loop.serve(open);
-    while (loop.run() === "change") {
+    for (const open of devices.devices) {
+      if (open.io === id) loop.serve(open, assignment.kept[open.name]);
+    }
+    for (let leave = loop.run(); leave !== "stop"; leave = loop.run()) {
+      if (leave === "stands") {
+        report({ kind: "stands", pause: loop.pause, kept: loop.kept() });
+        continue;
+      }
       await takeChange({
         devices,
         taken: () => arena.ioChangeDone(id),

@@ -136,6 +136,14 @@ class Balloon implements VirtioDevice {
     state.figures_known = 0;
   }
 
+  restored(): void {
+    const state = this.#state;
+    if (state.num_pages * PAGE > this.#ramSize) {
+      throw new TypeError(`state.num_pages is ${state.num_pages}, more than the guest has`);
+    }
+    state.initialised = 1;
+  }
+
   attend(loop: IoLoop): void {
     this.#loop = loop;
     this.#timer = loop.timer(() => this.#poll());

@@ -5,6 +5,7 @@
  * @module
  */
 import type { DmaMap } from "./dma.ts";
+import type { WriteLog } from "../write_log.ts";
 import { type Chain, ProtocolError } from "./virtio_device.ts";
 
 /** A chain's total (§2.7.5.2: the driver must not make it longer). */
@@ -92,6 +93,18 @@ export class BufferChain implements Chain {
     }
     if (this.readable + this.writable > MOST_BYTES) {
       throw new ProtocolError("A chain is longer than 2^32 bytes");
+    }
+  }
+
+  /**
+   * Notes that its writable part was written: any of it may have been.
+   *
+   * @param log Where
+   */
+  noteWritten(log: WriteLog): void {
+    const end = this.readableCount + this.writableCount;
+    for (let piece = this.readableCount; piece < end; piece++) {
+      log.mark(this.#regions[piece]!, this.#offsets[piece]!, this.#lengths[piece]!);
     }
   }
 

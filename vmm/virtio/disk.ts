@@ -101,6 +101,17 @@ class Disk implements VirtioDevice {
     s.writeback = WRITEBACK_UNTOUCHED;
   }
 
+  restored(): void {
+    const s = this.#state;
+    const sectors = Math.floor(this.#disk.size / SECTOR);
+    if (s.capacity > sectors) {
+      throw new TypeError(`state.capacity is ${s.capacity} sectors, but the image has ${sectors}`);
+    }
+    if (s.writeback > WRITEBACK_UNTOUCHED) throw new TypeError(`state.writeback is ${s.writeback}`);
+    if (s.capacity === 0) s.capacity = sectors;
+    s.in_flight = 0;
+  }
+
   attend(loop: IoLoop): void {
     const { serial, limit, engine } = this.#config;
     this.#requests = new DiskRequests(

@@ -5,6 +5,7 @@
  * @module
  */
 import type { GuestMemory } from "../guest_memory.ts";
+import type { WriteLog } from "../write_log.ts";
 
 /** Guest memory's regions, by number. */
 export class DmaMap {
@@ -12,6 +13,8 @@ export class DmaMap {
   readonly views: readonly DataView<ArrayBuffer>[];
   /** Where each region lies in this process; NaN where only JavaScript looks at it. */
   readonly hosts: Float64Array;
+  /** Where what is written is noted. */
+  readonly log: WriteLog | undefined;
   readonly #bases: Float64Array;
   readonly #sizes: Float64Array;
 
@@ -20,6 +23,7 @@ export class DmaMap {
    */
   constructor(memory: GuestMemory) {
     const regions = memory.regions;
+    this.log = memory.log;
     this.views = regions.map(({ buffer }) => new DataView(buffer));
     this.hosts = Float64Array.from(regions, ({ host }) => host ?? NaN);
     this.#bases = Float64Array.from(regions, ({ base }) => base);

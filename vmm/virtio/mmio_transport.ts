@@ -124,6 +124,10 @@ class MmioTransport implements TransportBus, IoHandler {
     this.#line.set(false);
   }
 
+  raiseInterrupt(): void {
+    this.#line.set(true);
+  }
+
   connect(queue: number): void {
     this.#transport.event(queue).attach("mmio", this.#base + Mmio.QUEUE_NOTIFY, 4, queue);
   }
@@ -136,7 +140,7 @@ class MmioTransport implements TransportBus, IoHandler {
     const { state } = this.#transport;
     const old = state.isr;
     state.isr = old | bit;
-    if (old === 0) this.#line.set(true);
+    if (old === 0) this.raiseInterrupt();
   }
 
   #readRegister(offset: number): number {
@@ -227,6 +231,6 @@ class MmioTransport implements TransportBus, IoHandler {
     const { state } = this.#transport;
     const old = state.isr;
     state.isr = old & ~bits;
-    if (old !== 0 && state.isr === 0) this.#line.set(false);
+    if (old !== 0 && state.isr === 0) this.lowerInterrupt();
   }
 }

@@ -93,6 +93,18 @@ class Net implements VirtioDevice, BackendOwner, ControlledDevice, PairOwner {
     this.apply();
   }
 
+  /** What is behind it is new. */
+  restored(): void {
+    const { state } = this;
+    if (state.pairs < 1 || state.pairs > this.pairs) {
+      throw new TypeError(`state.pairs is ${state.pairs}, but the device has ${this.pairs}`);
+    }
+    state.offloads &= receiveOffloads((feature) => this.has(feature));
+    state.backend_gone = 0;
+    state.generation++;
+    this.apply();
+  }
+
   apply(): void {
     const opened = this.#opened;
     if (opened.kind !== "tap") return;

@@ -116,6 +116,10 @@ class PciTransport implements TransportBus, IoHandler {
     this.#interrupts.setIntx(false);
   }
 
+  raiseInterrupt(): void {
+    this.#interrupts.setIntx(true);
+  }
+
   connect(queue: number): void {
     if (this.#transport.state.bar_decoded === 0) return;
     this.#transport.event(queue).attach("mmio", this.#notifyAddress(queue), NOTIFY_WIDTH);
@@ -173,7 +177,7 @@ class PciTransport implements TransportBus, IoHandler {
     if (this.#interrupts.msixEnabled) return this.#interrupts.signal(vector);
     const { state } = this.#transport;
     state.isr |= bit;
-    this.#interrupts.setIntx(true);
+    this.raiseInterrupt();
   }
 
   /** §4.1.4.5: reading takes the bits, and the interrupt. */

@@ -13,7 +13,7 @@
  */
 import { BufferChain, NOT_LENT } from "./chain.ts";
 import type { DmaMap } from "./dma.ts";
-import { queueWord, ringSizes } from "./queue_state.ts";
+import { Live, queueWord, ringSizes } from "./queue_state.ts";
 import { ringProblem } from "./ring_placement.ts";
 import { type Chain, Feature, ProtocolError, type Virtqueue } from "./virtio_device.ts";
 
@@ -43,6 +43,7 @@ const AVAIL_EVENT = queueWord("avail_event");
 const DESC_LOW = queueWord("desc_low");
 const DRIVER_LOW = queueWord("driver_low");
 const DEVICE_LOW = queueWord("device_low");
+const NOT_NOTED = new Int32Array(1);
 /** What {@linkcode VirtqueueState}'s `avail_event` is before the driver was told any. */
 const NEVER_TOLD = 0x1_0000;
 
@@ -60,6 +61,8 @@ export class SplitQueue implements Virtqueue {
   readonly #words: Int32Array;
   readonly #dma: DmaMap;
   readonly #owner: QueueOwner;
+  /** A word that is not 0 while what is written is noted. */
+  readonly #noted: Int32Array;
   readonly #pool: BufferChain[] = [];
   /** Descriptors lent since the epoch began, and chains. */
   #lent = 0;
@@ -74,6 +77,7 @@ export class SplitQueue implements Virtqueue {
   #avail = new Uint16Array(0);
   /** The used ring's `flags`, `idx` and `avail_event`. */
   #used = new Uint16Array(0);
+  #usedRegion = 0;
   /** The same ring's elements, from word 1. */
   #usedElements = new Uint32Array(0);
 
@@ -88,6 +92,7 @@ export class SplitQueue implements Virtqueue {
     this.#words = words;
     this.#dma = dma;
     this.#owner = owner;
+    this.#noted = dma.log?.flag ?? NOT_NOTED;
   }
 
   get size(): number {
@@ -95,12 +100,12 @@ export class SplitQueue implements Virtqueue {
   }
 
   get ready(): boolean {
-    return this.#words[LIVE] !== 0;
+    return this.#words[LIVE] === Live.WORKED;
   }
 
   get waiting(): number {
     const words = this.#words;
-    if (words[LIVE] === 0) return 0;
+    if (words[LIVE] !== Live.WORKED) return 0;
     if (words[EPOCH] !== this.#epoch) this.#map();
     this.#look();
     return (words[SEEN_AVAIL]! - words[LAST_AVAIL]!) & 0xffff;
@@ -108,7 +113,7 @@ export class SplitQueue implements Virtqueue {
 
   pop(): Chain | undefined {
     const words = this.#words;
-    if (words[LIVE] === 0) return undefined;
+    if (words[LIVE] !== Live.WORKED) return undefined;
     if (words[EPOCH] !== this.#epoch) this.#map();
     const last = words[LAST_AVAIL]!;
     if (last === words[SEEN_AVAIL] && !this.#look()) return undefined;
@@ -136,7 +141,7 @@ export class SplitQueue implements Virtqueue {
 
   push(chain: Chain, written: number): void {
     const { head } = chain as BufferChain;
-    if (!this.#takeBack(chain as BufferChain)) return;
+    if (!this.#takeBack(chain as BufferChain)) return this.#noteChain(chain as BufferChain);
     const words = this.#words;
     const next = words[NEXT_USED]!;
     const element = 1 + 2 * (next & this.#mask);
@@ -146,12 +151,13 @@ export class SplitQueue implements Virtqueue {
     words[UNSIGNALLED]!++;
     // Not before the element is there; and `signal` may look at the driver's wishes only after it.
     Atomics.store(this.#used, 1, next + 1);
+    if (this.#noted[0] !== 0) this.#noteChain(chain as BufferChain);
   }
 
   signal(): void {
     const words = this.#words;
     const pushed = words[UNSIGNALLED]!;
-    if (pushed === 0 || words[LIVE] === 0) return;
+    if (pushed === 0 || words[LIVE] === Live.NO) return;
     if (words[EPOCH] !== this.#epoch) this.#map();
     words[UNSIGNALLED] = 0;
     if (this.#eventIdx) {
@@ -166,19 +172,19 @@ export class SplitQueue implements Virtqueue {
 
   disableNotifications(): void {
     const words = this.#words;
-    if (words[LIVE] === 0) return;
+    if (words[LIVE] !== Live.WORKED) return;
     if (words[EPOCH] !== this.#epoch) this.#map();
     words[NO_NOTIFY] = 1;
     // With EVENT_IDX an avail_event that is left behind does it; the flag must stay 0 (§2.7.10).
-    if (!this.#eventIdx) Atomics.store(this.#used, 0, VIRTQ_USED_F_NO_NOTIFY);
+    if (!this.#eventIdx) this.#tellFlags(VIRTQ_USED_F_NO_NOTIFY);
   }
 
   enableNotifications(): boolean {
     const words = this.#words;
-    if (words[LIVE] === 0) return false;
+    if (words[LIVE] !== Live.WORKED) return false;
     if (words[EPOCH] !== this.#epoch) this.#map();
     words[NO_NOTIFY] = 0;
-    if (!this.#eventIdx) Atomics.store(this.#used, 0, 0);
+    if (!this.#eventIdx) this.#tellFlags(0);
     return this.#look();
   }
 
@@ -195,6 +201,7 @@ export class SplitQueue implements Virtqueue {
     ) {
       words[AVAIL_EVENT] = last;
       Atomics.store(this.#used, 2 + 4 * this.#size, last);
+      this.#noteUsed();
       idx = Atomics.load(this.#avail, 1);
     }
     words[SEEN_AVAIL] = idx;
@@ -207,6 +214,24 @@ export class SplitQueue implements Virtqueue {
       );
     }
     return true;
+  }
+
+  #tellFlags(flags: number): void {
+    Atomics.store(this.#used, 0, flags);
+    this.#noteUsed();
+  }
+
+  /** A chain was written, and perhaps pushed. */
+  #noteChain(chain: BufferChain): void {
+    if (this.#noted[0] === 0) return;
+    chain.noteWritten(this.#dma.log!);
+    this.#noteUsed();
+  }
+
+  /** The used ring was written somewhere: it is a page or two. */
+  #noteUsed(): void {
+    if (this.#noted[0] === 0) return;
+    this.#dma.log!.mark(this.#usedRegion, this.#used.byteOffset, this.#used.byteLength);
   }
 
   /** Reads a chain's descriptors, each once. */
@@ -293,7 +318,7 @@ export class SplitQueue implements Virtqueue {
     if (epoch !== this.#epoch) return false;
     this.#lentChains--;
     this.#lent -= chain.pieces;
-    return epoch === this.#words[EPOCH] && this.#words[LIVE] !== 0;
+    return epoch === this.#words[EPOCH] && this.#words[LIVE] !== Live.NO;
   }
 
   /** Makes this thread's views of the rings that the driver has set up. */
@@ -312,6 +337,7 @@ export class SplitQueue implements Virtqueue {
     this.#desc = new Uint32Array(desc.buffer, desc.offset, 4 * size);
     this.#avail = new Uint16Array(driver.buffer, driver.offset, 3 + size);
     this.#used = new Uint16Array(device.buffer, device.offset, 3 + 4 * size);
+    this.#usedRegion = this.#dma.find(at(DEVICE_LOW), sizes.device);
     this.#usedElements = new Uint32Array(device.buffer, device.offset, 1 + 2 * size);
     this.#size = size;
     this.#mask = size - 1;
@@ -345,7 +371,19 @@ export function startQueue(words: Int32Array): void {
   words[UNSIGNALLED] = 0;
   words[NO_NOTIFY] = 0;
   words[AVAIL_EVENT] = NEVER_TOLD;
-  words[LIVE] = 1;
+  words[LIVE] = Live.WORKED;
+}
+
+/**
+ * Sets a queue going where another device like this one had got.
+ *
+ * @param words Its {@linkcode VirtqueueState} as words
+ * @param live Whether the device runs
+ */
+export function resumeQueue(words: Int32Array, live: boolean): void {
+  words[EPOCH] = (words[EPOCH]! + 1) & 0x7fff_ffff;
+  words[SEEN_AVAIL] = words[LAST_AVAIL]!;
+  words[LIVE] = live ? Live.WORKED : Live.NO;
 }
 
 /**
@@ -354,6 +392,26 @@ export function startQueue(words: Int32Array): void {
  * @param words Its {@linkcode VirtqueueState} as words
  */
 export function stopQueue(words: Int32Array): void {
-  words[LIVE] = 0;
+  words[LIVE] = Live.NO;
   words[EPOCH] = (words[EPOCH]! + 1) & 0x7fff_ffff;
+}
+
+/**
+ * Has a queue that is worked look empty, while what was popped before can still be pushed.
+ *
+ * @param words Its {@linkcode VirtqueueState} as words
+ */
+export function holdQueue(words: Int32Array): void {
+  if (words[LIVE] === Live.WORKED) words[LIVE] = Live.HELD;
+}
+
+/**
+ * Undoes {@linkcode holdQueue}; whoever works the queue has to look at it then.
+ *
+ * @param words Its {@linkcode VirtqueueState} as words
+ * @returns Whether it is worked now
+ */
+export function letQueueGo(words: Int32Array): boolean {
+  if (words[LIVE] === Live.HELD) words[LIVE] = Live.WORKED;
+  return words[LIVE] === Live.WORKED;
 }

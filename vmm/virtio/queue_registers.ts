@@ -92,12 +92,35 @@ export class QueueRegisters {
     const words = this.#open();
     if (words === undefined) return;
     const queue = this.#transport.state.queue_select;
-    const at = (half: number) => this.readAddress(half) + this.readAddress(half + 1) * 2 ** 32;
     const problem = words[SIZE]! > this.most
       ? `its size is ${words[SIZE]}, above ${this.most}`
-      : ringProblem(this.#dma, words[SIZE]!, at(0), at(2), at(4));
+      : ringProblem(this.#dma, words[SIZE]!, ...this.#addresses(words));
     if (problem !== undefined) throw new ProtocolError(`Queue ${queue} was enabled: ${problem}`);
     words[ENABLED] = 1;
+  }
+
+  /**
+   * Looks at a queue whose registers come from elsewhere.
+   *
+   * @param queue Its number
+   * @throws {TypeError} If it can't be worked as it is set up
+   */
+  check(queue: number): void {
+    const words = this.#transport.queueWords(queue);
+    const size = words[SIZE]!;
+    const most = this.#sizes[queue]!;
+    const problem = size < 0 || size > most
+      ? `its size is ${size >>> 0}, above ${most}`
+      : words[ENABLED] === 0
+      ? undefined
+      : ringProblem(this.#dma, size, ...this.#addresses(words));
+    if (problem !== undefined) throw new TypeError(`queues[${queue}]: ${problem}`);
+  }
+
+  #addresses(words: Int32Array): [desc: number, driver: number, device: number] {
+    const at = (half: number) =>
+      (words[DESC_LOW + half]! >>> 0) + (words[DESC_LOW + half + 1]! >>> 0) * 2 ** 32;
+    return [at(0), at(2), at(4)];
   }
 
   /** Disables it, which a driver may only do before the device runs. */

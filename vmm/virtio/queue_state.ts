@@ -9,13 +9,16 @@ import { struct, u32 } from "../../ffi/struct.ts";
 /** The largest queue (§2.7): indices are 16 bits and wrap. */
 export const MOST_QUEUE_SIZE = 32768;
 
+/** Whether a queue is worked: enabled, DRIVER_OK, no reset needed; held while its machine is frozen. */
+export const Live = { NO: 0, WORKED: 1, HELD: 2 } as const;
+
 /** One queue. Addresses are guest-physical, as written, in halves. */
 export const VirtqueueState = struct("virtqueue", {
   /** Descriptors. */
   size: u32,
   /** Whether the driver has enabled it. */
   enabled: u32,
-  /** Whether it is worked: enabled, DRIVER_OK, no reset needed. */
+  /** A {@linkcode Live}. */
   live: u32,
   /** Moves on whenever the rings are set up or taken away: what was cached of them is void. */
   epoch: u32,

@@ -6,8 +6,9 @@
  *     queue 0      hiprio: FORGET, which nobody waits for
  *     queue 1, …   requests
  *
- * The nodes that the guest knows are kept on the I/O thread only. A guest that goes on from a snapshot
- * is told ESTALE for them, and looks its paths up again.
+ * The nodes that the guest knows are kept on the I/O thread only. A guest that goes on from a saved state
+ * finds those whose files are still at their paths (`vmm/fuse/folder_state.ts`), and is told ESTALE for
+ * the others.
  *
  * @module
  */
@@ -18,9 +19,10 @@ import { O } from "../../ffi/file_structs.ts";
 import { openFile, readTextFile } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
 import { ignoreFileSizeSignal } from "../../ffi/signals.ts";
-import { addr64, type Struct, struct, u32 } from "../../ffi/struct.ts";
+import { addr64, type Json, type Struct, struct, u32 } from "../../ffi/struct.ts";
 import type { PrepareContext, Prepared, Width } from "../device.ts";
 import { DOT, Folder } from "../fuse/folder.ts";
+import { restoreFolder, saveFolder } from "../fuse/folder_state.ts";
 import { FuseRequest } from "../fuse/request.ts";
 import { FuseServer, MALFORMED } from "../fuse/server.ts";
 import type { IoLoop } from "../io_loop.ts";
@@ -143,7 +145,7 @@ class Share implements VirtioDevice {
     this.#context.wake(); // to close what the driver had open
   }
 
-  attend(loop: IoLoop): void {
+  attend(loop: IoLoop, kept?: Json): void {
     const { fd, links, descriptors, readonly, cache, uid, gid } = this.#config;
     this.#loop = loop;
     this.#session = this.#state.session;
@@ -160,6 +162,12 @@ class Share implements VirtioDevice {
     });
     const request = new FuseRequest();
     this.#server = new FuseServer(request, this.#folder.operations(request));
+    if (kept !== undefined) restoreFolder(this.#folder, kept);
+    this.#count(0, 0);
+  }
+
+  kept(): Json {
+    return saveFolder(this.#folder!);
   }
 
   notified(queue: number): void {

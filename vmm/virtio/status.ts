@@ -34,6 +34,16 @@ const TRANSITIONS: Readonly<Record<number, readonly number[]>> = {
 };
 
 /**
+ * Whether a status is one that there can be.
+ *
+ * @param status Any number
+ */
+export function isStatus(status: number): boolean {
+  const driven = status & ~(Status.DEVICE_NEEDS_RESET | Status.FAILED);
+  return Object.hasOwn(TRANSITIONS, driven);
+}
+
+/**
  * Where a driver's write leads, a reset aside.
  *
  * @param status The status as it is

@@ -9,8 +9,17 @@ import type { DeviceContext, IoEvent, Width } from "../device.ts";
 import { readConfigSpace } from "./config_space.ts";
 import { DmaMap } from "./dma.ts";
 import { OfferedFeatures } from "./features.ts";
-import { type QueueOwner, SplitQueue, startQueue, stopQueue } from "./queue.ts";
+import {
+  holdQueue,
+  letQueueGo,
+  type QueueOwner,
+  resumeQueue,
+  SplitQueue,
+  startQueue,
+  stopQueue,
+} from "./queue.ts";
 import { QueueRegisters } from "./queue_registers.ts";
+import { checkQueue, checkTransport } from "./restored_transport.ts";
 import { VirtqueueState } from "./queue_state.ts";
 import { nextStatus, Status } from "./status.ts";
 import { MOST_QUEUES, NO_VECTOR, VirtioState } from "./transport_state.ts";
@@ -24,6 +33,8 @@ export interface TransportBus {
   interruptConfig(): void;
   /** Takes back a level-triggered interrupt. */
   lowerInterrupt(): void;
+  /** Makes it anew. */
+  raiseInterrupt(): void;
   /** Has KVM signal a queue's eventfd when the driver notifies, where that is possible now. */
   connect(queue: number): void;
   /** Undoes {@linkcode connect}. */
@@ -262,6 +273,40 @@ export class VirtioTransport implements QueueOwner {
     if (this.state.connected === 0) return;
     this.state.connected = 0;
     this.#forEnabled((queue) => this.#bus.disconnect(queue));
+  }
+
+  /**
+   * Goes on from registers that were written from outside. Whatever was notified before is looked for
+   * as soon as there is an I/O thread.
+   *
+   * @throws {TypeError} Naming what can't be so
+   */
+  restored(): void {
+    const s = this.state;
+    checkTransport(s, this.offered);
+    for (const [queue, { buffer, byteOffset, byteLength }] of this.#words.entries()) {
+      checkQueue(queue, new DataView(buffer, byteOffset, byteLength));
+      this.selected.check(queue);
+    }
+    const { running } = this;
+    for (const words of this.#words) resumeQueue(words, running && words[ENABLED] !== 0);
+    this.device.restored?.();
+    if (s.isr !== 0) this.#bus.raiseInterrupt();
+    this.connect();
+    this.thaw();
+  }
+
+  /** Has all queues look empty from now on; what is in flight still comes to its end. */
+  freeze(): void {
+    for (const words of this.#words) holdQueue(words);
+  }
+
+  /** Undoes {@linkcode freeze}, and has the device look at every queue. */
+  thaw(): void {
+    for (const [queue, words] of this.#words.entries()) {
+      if (letQueueGo(words) && this.attended.includes(queue)) this.event(queue).signal();
+    }
+    this.#context.wake();
   }
 
   #virtioContext(state: DataView): VirtioContext {

@@ -29,9 +29,14 @@ export function transportDevice(
     ...place,
     reset: () => transport.reset(),
     resetting: () => transport.state.resetting !== 0,
-    attend(io) {
+    ...(device.inFlight && { inFlight: () => device.inFlight!() }),
+    restored: () => transport.restored(),
+    freeze: () => transport.freeze(),
+    thaw: () => transport.thaw(),
+    ...(device.kept && { kept: () => device.kept!() }),
+    attend(io, kept) {
       loop = io;
-      guard(() => device.attend?.(new GuardedLoop(io, guard)));
+      guard(() => device.attend?.(new GuardedLoop(io, guard), kept));
       for (const queue of transport.attended) {
         const work = () => transport.notified(queue);
         io.watch(transport.event(queue).fd, EVERY_SIGNAL, () => guard(work));

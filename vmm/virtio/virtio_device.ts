@@ -6,7 +6,7 @@
  * @module
  */
 import type { GenericSchema } from "valibot";
-import type { StructType } from "../../ffi/struct.ts";
+import type { Json, StructType } from "../../ffi/struct.ts";
 import type { ByteSink, DeviceEvent, PrepareContext, Prepared, Width } from "../device.ts";
 import type { GuestMemory } from "../guest_memory.ts";
 import type { IoLoop } from "../io_loop.ts";
@@ -184,12 +184,26 @@ export interface VirtioDevice {
   /** The driver has set DRIVER_OK: called before any notification. In whichever thread wrote it. */
   started?(): void;
   /**
+   * Its state was written from outside, as another device of its kind had it: called in the main
+   * thread, before the machine starts. The driver may be running already.
+   *
+   * @throws {TypeError} Naming a field that can't be so
+   */
+  restored?(): void;
+  /**
    * The driver has made chains available on a queue. On the I/O thread, except for queues named in
    * {@linkcode VirtioDeviceType.inline}.
    */
   notified(queue: number): void;
-  /** Once, on the I/O thread, before anything else there: watch descriptors, make io_urings. */
-  attend?(loop: IoLoop): void;
+  /**
+   * Once, on the I/O thread, before anything else there: watch descriptors, make io_urings.
+   *
+   * @param loop Watches descriptors
+   * @param kept What {@linkcode kept} gave, if it goes on from a saved state; not to be trusted
+   */
+  attend?(loop: IoLoop, kept?: Json): void;
+  /** On the I/O thread, while nothing is in flight: what it has to remember that its state does not have. */
+  kept?(): Json;
   /** On the I/O thread, after {@linkcode VirtioContext.wake} or output's reader caught up. */
   wake?(): void;
   /**

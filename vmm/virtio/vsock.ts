@@ -77,6 +77,12 @@ class Vsock implements VirtioDevice {
     this.#context.wake();
   }
 
+  /** The host's ends are lost (§5.10.6.7). */
+  restored(): void {
+    this.#state.connections = 0;
+    this.#loseConnections();
+  }
+
   /** Who has waited for the guest may be announced now. */
   started(): void {
     this.#context.wake();
@@ -104,10 +110,14 @@ class Vsock implements VirtioDevice {
   /** `transport-reset`: the guest's connections are gone, and it is told, as after a restore. */
   action(name: string): boolean {
     if (name !== "transport-reset") return false;
-    this.#state.generation++;
-    this.#state.transport_reset = 1;
+    this.#loseConnections();
     this.#context.wake();
     return true;
+  }
+
+  #loseConnections(): void {
+    this.#state.generation++;
+    this.#state.transport_reset = 1;
   }
 
   readonly gauges: readonly string[] = ["connections"];

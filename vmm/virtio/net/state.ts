@@ -3,12 +3,28 @@
  *
  * @module
  */
-import { addr64, bytes, struct, u16, u32, u8 } from "../../../ffi/struct.ts";
+import { addr64, bytes, type Field, struct, u16, u32, u8 } from "../../../ffi/struct.ts";
+import { macText } from "../../backends/net/addresses.ts";
+
+const macBytes = bytes(6);
+const MAC = /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i;
+
+/** An Ethernet address; in JSON as it is mostly written, `52:54:00:12:34:56`. */
+const macAddress: Field<Uint8Array> = {
+  ...macBytes,
+  toJson: macText,
+  fromJson(view, offset, json, path) {
+    if (typeof json !== "string" || !MAC.test(json)) {
+      throw new TypeError(`${path} is no address such as 52:54:00:12:34:56`);
+    }
+    macBytes.fromJson(view, offset, json.replaceAll(":", ""), path);
+  },
+};
 
 /** What all threads know of a network device. */
 export const NetState = struct("virtio_net", {
   /** Its address: the configuration's until the driver sets another. */
-  mac: bytes(6),
+  mac: macAddress,
   /** Queue pairs in use; the driver asks for more than one (§5.1.6.5.5). */
   pairs: u16,
   /** Whether somebody has pulled the cable. */

@@ -1,0 +1,122 @@
+/**
+ * A machine from a saved state: a stream on stdin or in a file, or a folder that one was unpacked into.
+ *
+ * @module
+ */
+import { DocumentError } from "../../ffi/errors.ts";
+import { closeFile, openFile, OpenFlag } from "../../ffi/files.ts";
+import type { Json } from "../../ffi/struct.ts";
+import { type DeviceEntry, parseDocument, type VmDocument } from "../../vmm/document.ts";
+import type { Machine } from "../../vmm/machine.ts";
+import { DescriptorSource } from "../../vmm/state/descriptor_stream.ts";
+import { loadFolder } from "../../vmm/state/load_folder.ts";
+import { type LoadOptions, loadStream, type StreamSource } from "../../vmm/state/load_stream.ts";
+
+/** What to change of a device: `disk0`, `path`, a value as JSON has it. */
+export type DeviceChange = readonly [device: string, key: string, value: Json];
+
+/** A saved state, and how its VM goes on; plain data. */
+export interface RestoreOrder {
+  /** A stream's file, or a folder; stdin if left out. */
+  readonly path?: string;
+  /** The VM's new name. */
+  readonly name?: string;
+  /** What differs on this host. */
+  readonly changes: readonly DeviceChange[];
+  readonly edited: boolean;
+  readonly force: boolean;
+  readonly clockStopped: boolean;
+}
+
+const STDIN = 0;
+
+/**
+ * Makes a machine from a saved state.
+ *
+ * @param order Which, and how
+ * @param bytes A stream that is not on the process's stdin
+ * @returns The machine, not started
+ * @throws {DocumentError} Naming what is wrong with it
+ */
+export async function restoredMachine(
+  order: RestoreOrder,
+  bytes?: AsyncIterable<Uint8Array>,
+): Promise<Machine> {
+  const { path, edited, force, clockStopped } = order;
+  const options: LoadOptions = {
+    ...{ edited, force, clockStopped },
+    change: (document) => changed(document, order),
+    changeDevice: (name, record) => changedRecord(name, record, order),
+  };
+  if (path === undefined) {
+    const source = bytes === undefined
+      ? new DescriptorSource(STDIN, "stdin")
+      : new ChunkSource(bytes);
+    return await loadStream(source, options);
+  }
+  if (Deno.statSync(path).isDirectory) return await loadFolder(path, options);
+  const fd = openFile(path, OpenFlag.RDONLY);
+  try {
+    return await loadStream(new DescriptorSource(fd, path), options);
+  } finally {
+    closeFile(fd);
+  }
+}
+
+/** Bytes that come in chunks. */
+class ChunkSource implements StreamSource {
+  readonly #chunks: AsyncIterator<Uint8Array>;
+  #rest: Uint8Array = new Uint8Array(0);
+
+  constructor(chunks: AsyncIterable<Uint8Array>) {
+    this.#chunks = chunks[Symbol.asyncIterator]();
+  }
+
+  async read(into: Uint8Array): Promise<number> {
+    while (this.#rest.length === 0) {
+      const { done, value } = await this.#chunks.next();
+      if (done) return 0;
+      this.#rest = value;
+    }
+    const count = Math.min(into.length, this.#rest.length);
+    into.set(this.#rest.subarray(0, count));
+    this.#rest = this.#rest.subarray(count);
+    return count;
+  }
+}
+
+function changed(document: VmDocument, { name, changes }: RestoreOrder): VmDocument {
+  const devices = (document.devices ?? []).map((entry) => withChanges(entry, changes));
+  for (const [device, key] of changes) {
+    if (devices.some((entry) => entry.name === device)) continue;
+    throw new DocumentError(`There is no device ${device} whose ${key} could be set`, {
+      hint: `there are ${devices.map((entry) => entry.name).join(" ") || "none"}`,
+    });
+  }
+  return parseDocument(
+    { ...document, devices, ...(name === undefined ? {} : { name }) },
+    "vm.json",
+  );
+}
+
+function withChanges(entry: DeviceEntry, changes: readonly DeviceChange[]): DeviceEntry {
+  const own = changes.filter(([device]) => device === entry.name);
+  return { ...entry, ...Object.fromEntries(own.map(([, key, value]) => [key, value])) };
+}
+
+/** What a device keeps of its configuration in its registers changes with that: a MAC. */
+function changedRecord(
+  name: string,
+  record: Readonly<Record<string, Json>>,
+  { changes }: RestoreOrder,
+): Record<string, Json> {
+  const state = record.state as Record<string, Json> | undefined;
+  const own = changes.filter(([device, key]) =>
+    device === name && typeof state === "object" && state !== null && Object.hasOwn(state, key)
+  );
+  if (own.length === 0) return { ...record };
+  return {
+    ...record,
+    state: { ...state, ...Object.fromEntries(own.map(([, key, value]) => [key, value])) },
+  };
+}

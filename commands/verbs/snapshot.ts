@@ -1,0 +1,83 @@
+/**
+ * `hvsh snapshot`: a live VM as a stream.
+ *
+ * @module
+ */
+import { resolve } from "node:path";
+import { Errno } from "../../ffi/errno.ts";
+import { HostError, UsageError } from "../../ffi/errors.ts";
+import { DescriptorSink } from "../../vmm/state/descriptor_stream.ts";
+import type { StreamSink } from "../../vmm/state/stream_writer.ts";
+import { namedVms, vmNames } from "../live/clients.ts";
+import { HeldVm } from "../live/held_vm.ts";
+import { writeBeside, writeSnapshot } from "../live/snapshot_stream.ts";
+import type { Verb, VerbContext } from "../verb.ts";
+
+const SIGPIPE_STATUS = 141;
+
+/** The row of `snapshot`. */
+export const verb: Verb = {
+  name: "snapshot",
+  summary: "Write a live VM's whole state as a stream",
+  description:
+    "Holds the VM, writes its state to stdout as a tar archive (document, memory without what " +
+    "is zero, vCPUs, devices) and lets it go on. `hvsh restore` reads it, and so does tar.",
+  group: "live",
+  flags: {
+    output: {
+      short: "o",
+      value: "path",
+      metavar: "FILE",
+      help: "write a file, which is there once it is whole",
+    },
+    stop: { help: "end the VM where it stands, in place of letting it go on" },
+  },
+  arguments: [{ ...vmNames, repeat: false, help: "the VM; its handle on stdin if left out" }],
+  reads: "handles",
+  writes: "text",
+  examples: [
+    { line: "hvsh snapshot web | zstd > web.tzst", needs: "kvm" },
+    { line: "hvsh pause web | hvsh snapshot | tar xO vm.json | jq .devices", needs: "kvm" },
+    {
+      line: "hvsh snapshot web --stop | zstd | ssh host 'zstd -d | hvsh restore -d'",
+      needs: "kvm",
+    },
+  ],
+  async run(words, context) {
+    const { output, stop } = words;
+    if (output === undefined && context.forPerson) {
+      throw new UsageError("A stream is no text for a terminal", {
+        hint: "hvsh snapshot NAME > FILE",
+      });
+    }
+    for await (const vm of namedVms(words, context)) {
+      using held = await HeldVm.hold(vm);
+      try {
+        if (typeof output === "string") {
+          await writeBeside(resolve(context.cwd, output), (sink) => writeSnapshot(held, sink));
+        } else await writeSnapshot(held, sinkOf(context));
+      } catch (error) {
+        if (isBrokenPipe(error)) return SIGPIPE_STATUS;
+        throw error;
+      }
+      await held.release(stop === true);
+      return 0; // a stream is one VM's
+    }
+    return 0;
+  },
+};
+
+/** Where the stream goes: a process's own stdout takes it without a copy. */
+function sinkOf(context: VerbContext): StreamSink {
+  if (context.stdout !== undefined) return new DescriptorSink(context.stdout, "stdout");
+  return {
+    async write(pieces) {
+      for (const piece of pieces) await context.write(piece.slice());
+    },
+  };
+}
+
+function isBrokenPipe(error: unknown): boolean {
+  return error instanceof Deno.errors.BrokenPipe ||
+    error instanceof HostError && error.errno === Errno.EPIPE;
+}

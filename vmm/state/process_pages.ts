@@ -1,0 +1,63 @@
+/**
+ * Memory of a machine of another process, as it is saved: by the files behind it, mapped, or, where that
+ * process has pages of its own, by /proc/PID/mem.
+ *
+ * @module
+ */
+import { hideTraps, type TrapByte } from "../debug/code_patches.ts";
+import { ProcessMemory, type SlotRecord } from "../debug/process_memory.ts";
+import type { SavedRegion } from "./regions.ts";
+import { CHUNK, type SavedMemory } from "./save_stream.ts";
+
+/** Pieces that are looked at before the first of them is used again. */
+const BUFFERS = 128;
+
+/** Memory of another process's machine. */
+export class ProcessPages implements SavedMemory, Disposable {
+  readonly #memory: ProcessMemory;
+  readonly #traps: readonly TrapByte[];
+  readonly #buffers = Array.from({ length: BUFFERS }, () => new Uint8Array(0));
+  #next = 0;
+
+  /**
+   * @param pid The process
+   * @param slots The machine's memory
+   * @param traps What a debugger has put into the guest's code, which is not saved
+   */
+  constructor(pid: number, slots: readonly SlotRecord[], traps: readonly TrapByte[]) {
+    this.#memory = new ProcessMemory(pid, slots);
+    this.#traps = traps;
+  }
+
+  *pieces({ base, size }: SavedRegion): Generator<{ offset: number; bytes: Uint8Array }> {
+    let done = base;
+    for (const { start, end } of this.#memory.written(base, base + size)) {
+      // Records lie on multiples of their size; what two ranges share is read once.
+      let at = Math.max(done, base + Math.floor((start - base) / CHUNK) * CHUNK);
+      for (; at < end; at += CHUNK) {
+        yield { offset: at - base, bytes: this.read(at, Math.min(CHUNK, base + size - at)) };
+      }
+      done = Math.max(done, at);
+    }
+  }
+
+  /**
+   * Reads a piece.
+   *
+   * @param address Guest-physical address
+   * @param length Bytes, at most 64 KiB, within a region
+   * @returns The bytes; they stay until 128 others have been read
+   */
+  read(address: number, length: number): Uint8Array<ArrayBuffer> {
+    const index = this.#next++ % BUFFERS;
+    if (this.#buffers[index]!.length === 0) this.#buffers[index] = new Uint8Array(CHUNK);
+    const bytes = this.#buffers[index]!.subarray(0, length);
+    this.#memory.read(address, bytes);
+    if (this.#traps.length > 0) hideTraps(this.#traps, address, bytes);
+    return bytes;
+  }
+
+  [Symbol.dispose](): void {
+    this.#memory[Symbol.dispose]();
+  }
+}

@@ -1,0 +1,102 @@
+/**
+ * A machine's state as a stream's records.
+ *
+ * @module
+ */
+import { boardToJson } from "./board_state.ts";
+import { fwCfgToJson } from "./fw_cfg_json.ts";
+import type { MachineSnapshot } from "./machine_state.ts";
+import type { SavedRegion } from "./regions.ts";
+import type { StreamWriter } from "./stream_writer.ts";
+import { vcpuToJson } from "./vcpu_state.ts";
+import { isZero } from "./zeros.ts";
+
+/** The version of the stream's format. */
+export const STREAM_VERSION = 1;
+/** Bytes of a record of memory. */
+export const CHUNK = 65536;
+/** Digits of a place in a region, so that records sort as they lie. */
+const PLACE_DIGITS = 10;
+
+/** Memory that is saved, by regions' names. */
+export interface SavedMemory {
+  /**
+   * Pieces of a region that may have something in them, in order; they stay as they are until the next
+   * but 64 is asked for.
+   *
+   * @param region The region
+   */
+  pieces(region: SavedRegion): Iterable<{ readonly offset: number; readonly bytes: Uint8Array }>;
+}
+
+/** Records by name, in order. */
+export type Records = readonly (readonly [name: string, value: unknown])[];
+
+/** The records of a state, but for memory. */
+export interface StateRecords {
+  /** What comes first: what the machine is. */
+  readonly machine: Records;
+  /** What comes behind memory. */
+  readonly state: Records;
+}
+
+/**
+ * The records of a machine's state.
+ *
+ * @param snapshot The state
+ */
+export function stateRecords(snapshot: MachineSnapshot): StateRecords {
+  const { document, regions, vcpus, board, devices, fwCfg } = snapshot;
+  const state = { version: STREAM_VERSION, time: new Date().toISOString(), memory: regions };
+  return {
+    machine: [
+      ["vm.json", { ...document, state }],
+      ...(fwCfg === undefined ? [] : [["fw_cfg.json", fwCfgToJson(fwCfg)] as const]),
+    ],
+    state: [
+      ...vcpus.map((state, id) => [`cpu/${id}.json`, vcpuToJson(state)] as const),
+      ["board.json", boardToJson(board)],
+      ...devices.map((record) => [`dev/${record.name}.json`, record] as const),
+    ],
+  };
+}
+
+/**
+ * Writes records of JSON.
+ *
+ * @param writer The stream
+ * @param records The records
+ */
+export async function writeRecords(writer: StreamWriter, records: Records): Promise<void> {
+  for (const [name, value] of records) await writer.json(name, value);
+}
+
+/**
+ * Writes memory; what is zero is left out.
+ *
+ * @param writer The stream
+ * @param regions The machine's regions
+ * @param memory What is in them
+ */
+export async function writeMemory(
+  writer: StreamWriter,
+  regions: readonly SavedRegion[],
+  memory: SavedMemory,
+): Promise<void> {
+  for (const region of regions) {
+    if (region.shared !== undefined) continue;
+    for (const { offset, bytes } of memory.pieces(region)) {
+      if (!isZero(bytes)) await writer.record(memoryRecord(region.name, offset), bytes);
+    }
+  }
+}
+
+/**
+ * The name of a record of memory.
+ *
+ * @param region Its region's
+ * @param offset Bytes from the region's start
+ */
+export function memoryRecord(region: string, offset: number): string {
+  return `mem/${region}/0x${offset.toString(16).padStart(PLACE_DIGITS, "0")}`;
+}
