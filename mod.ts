@@ -19,7 +19,9 @@
  */
 export { create, type CreateOptions, fromDocument, VmBuilder } from "./commands/api/builder.ts";
 export { connect, type EventOptions, LiveVm, type VmStatus } from "./commands/api/live_vm.ts";
+export { ForkPool, type ForkVmOptions } from "./commands/api/fork_pool.ts";
 export { Vm } from "./commands/api/vm.ts";
+export { restore, type RestoreVmOptions } from "./commands/api/vm_stream.ts";
 export { VmConsole } from "./commands/api/vm_console.ts";
 export { VmMemory } from "./commands/api/vm_memory.ts";
 export type { RegisterOptions } from "./commands/api/vm_registers.ts";

@@ -55,6 +55,7 @@ const SYMBOLS = {
   socketpair: { parameters: ["i32", "i32", "i32", "buffer"], result: "i32" }, // int socketpair(int domain, int type, int protocol, int fds[2])
   fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" }, // int fcntl(int, int command, int)
   dup2: { parameters: ["i32", "i32"], result: "i32" }, // int dup2(int, int)
+  pipe2: { parameters: ["buffer", "i32"], result: "i32" }, // int pipe2(int fds[2], int flags)
   setns: { parameters: ["i32", "i32"], result: "i32" }, // int setns(int, int nstype)
   bind: { parameters: ["i32", "buffer", "u32"], result: "i32" }, // int bind(int, const struct sockaddr *, socklen_t)
   listen: { parameters: ["i32", "i32"], result: "i32" }, // int listen(int, int backlog)

@@ -378,8 +378,8 @@ export function struct<F extends AnyFields>(
         throw new TypeError(`${path} is not an object`);
       }
       for (const [name, value] of Object.entries(json as { [key: string]: Json })) {
-        const field = (fields as Fields)[name];
-        if (field === undefined) throw new TypeError(`${path} has no field "${name}"`);
+        const field = Object.hasOwn(fields, name) ? (fields as Fields)[name] : undefined;
+        if (field === undefined) throw new TypeError(`${path} has no field "${name.slice(0, 64)}"`);
         field.fromJson(this.view, this.offset + offsets[name]!, value, `${path}.${name}`);
       }
     }

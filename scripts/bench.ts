@@ -9,6 +9,7 @@ import { boot } from "./bench/boot.ts";
 import { consoles } from "./bench/console_out.ts";
 import { disks } from "./bench/disk.ts";
 import { mmio, pio, pioSerial } from "./bench/exits.ts";
+import { forks } from "./bench/forks.ts";
 import { kick } from "./bench/kick.ts";
 import { linuxDevices } from "./bench/linux_devices.ts";
 import { taps } from "./bench/net_tap.ts";
@@ -25,6 +26,7 @@ const BENCHES: readonly Bench[] = [
   start,
   startInProcess,
   kick,
+  forks,
   ...disks,
   ...taps,
   ...userNetworks,

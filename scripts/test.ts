@@ -80,7 +80,7 @@ async function denoTest(name: string, args: string[]): Promise<Counts> {
 /** Tests of what the host's side does, with bad input above all: they ask nothing of KVM that differs. */
 const HOST_SIDE = [
   ...["image", "number", "host", "document", "device"].map((what) => `hostile_${what}`),
-  ...["inspect_memory", "control", "many_vms", "hostile_backend"],
+  ...["inspect_memory", "control", "many_vms", "peer", "hostile_backend"],
   ...["debug_verbs", "gdb", "watch_verbs", "hostile_hot_plug"],
 ].map((name) => `tests/kvm/${name}_test.ts`);
 

@@ -10,6 +10,7 @@
  *     word 7            debugging: whether TRAP_PORT is the debugger's
  *     word 8 to 15      PCI: which slots hold each of the eight shared interrupt lines
  *     word 16           whether a reset by the guest starts the machine anew
+ *     word 17           whether any vCPU has run since somebody looked
  *     word 32 + 16 n    vCPU n: request, state, thread id, changes that wait for its thread, debug
  *                       stop, and a count of what it may wait for
  *     then a place for each device and some spare: see `arena_layout.ts`
@@ -31,6 +32,7 @@ const TRAPS = 7;
 /** Index of the first of the eight words of PCI's shared interrupt lines. */
 export const PCI_LINES = 8;
 const RESTARTS = 16;
+const RAN = 17;
 const VCPU_BASE = 32;
 const VCPU_WORDS = 16;
 /** Words before a device's registers: its lock, and what its I/O thread is asked. */
@@ -380,6 +382,15 @@ export class Arena {
     Atomics.and(this.words, IO_CHANGES, ~(1 << thread));
   }
 
+  /** Whether any vCPU has run, or memory was written from outside, since this was set to false. */
+  get ran(): boolean {
+    return Atomics.load(this.words, RAN) !== 0;
+  }
+
+  set ran(ran: boolean) {
+    Atomics.store(this.words, RAN, ran ? 1 : 0);
+  }
+
   /** What a vCPU does, a {@linkcode VcpuState}. */
   vcpuState(vcpu: number): number {
     return Atomics.load(this.words, vcpuWord(vcpu, Word.STATE));
@@ -387,6 +398,7 @@ export class Arena {
 
   /** Says what a vCPU does. */
   setVcpuState(vcpu: number, state: number): void {
+    if (state === VcpuState.RUNNING) Atomics.store(this.words, RAN, 1);
     Atomics.store(this.words, vcpuWord(vcpu, Word.STATE), state);
     this.ringDoorbell();
   }

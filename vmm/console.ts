@@ -8,6 +8,9 @@ import type { Arena } from "./arena.ts";
 import type { DeviceSet, OpenDevice } from "./device_set.ts";
 import { PanicWatch } from "./panic_watch.ts";
 
+/** How long a reader that does not read holds up the end of a machine that was told to end. */
+const SLOW_READER_MILLISECONDS = 500;
+
 /** Takes output; a promise holds further output of that device back until it resolves. */
 export type ConsoleSink = (bytes: Uint8Array<ArrayBuffer>, device: string) => void | Promise<void>;
 
@@ -121,8 +124,24 @@ export class Console {
     this.#offerInput();
   }
 
-  /** Hands over what is left after the machine has stopped. */
-  async drain(): Promise<void> {
+  /**
+   * Hands over what is left after the machine has stopped.
+   *
+   * @param told Resolves when it was told to end: then a reader that does not read is not waited for
+   */
+  async drain(told: Promise<void>): Promise<void> {
+    const drained = this.#drain();
+    if (await Promise.race([drained, told.then(() => "told")]) !== "told") return;
+    const late = Promise.withResolvers<void>();
+    const timer = setTimeout(late.resolve, SLOW_READER_MILLISECONDS);
+    try {
+      await Promise.race([drained, late.promise]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #drain(): Promise<void> {
     await Promise.all(this.#works);
     for (const open of this.#set.devices) await this.#forward(open);
   }

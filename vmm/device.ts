@@ -205,8 +205,11 @@ export interface Device {
    * @param kept What {@linkcode kept} gave, if it goes on from a saved state; not to be trusted
    */
   attend?(loop: IoLoop, kept?: Json): void;
-  /** On the I/O thread, between `freeze` and `thaw`: what it has to remember that its registers don't tell. */
-  kept?(): Json;
+  /**
+   * On the I/O thread, between `freeze` and `thaw`: what it has to remember that its registers don't tell;
+   * what this thread alone knows of its storage goes there too.
+   */
+  kept?(): Json | undefined;
   /** On the I/O thread, after {@linkcode DeviceContext.wake}, and when output has room again. */
   wake?(): void;
   /** On the I/O thread, when the device or the VM goes: frees what `attend` opened. */

@@ -7,7 +7,7 @@ import type { EndKind } from "./arena.ts";
 import type { Fault } from "./cpu/fault.ts";
 
 /** Why a VM ended. */
-export type VmEndKind = EndKind | "killed" | "timeout";
+export type VmEndKind = EndKind | "killed" | "timeout" | "migrated";
 
 /** How a VM ended. */
 export interface VmEnd {
@@ -50,6 +50,8 @@ export function exitStatus(kind: VmEndKind, guest: number, panicked: boolean): n
       return ExitStatus.KILLED;
     case "exit":
       return guest & 0xff;
+    case "migrated": // it goes on elsewhere
+      return 0;
     case "halt":
     case "poweroff":
     case "reset": // a kernel told to reboot on panic ends like this

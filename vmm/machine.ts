@@ -23,10 +23,11 @@ import { sprint } from "./cpu/sprint.ts";
 import type { DeviceEvent } from "./device.ts";
 import type { DeviceHost, DeviceSet, EventSink, PlacedDevice } from "./device_set.ts";
 import type { DeviceEntry, VmDocument } from "./document.ts";
+import { DirtyLog } from "./dirty_log.ts";
 import { exitStatus, type VmEnd, type VmEndKind } from "./end.ts";
 import { HotPlug } from "./hot_plug.ts";
 import { assembleMachine, type MachineParts, type Resumption } from "./machine_parts.ts";
-import type { MemorySlot } from "./memory.ts";
+import type { MemorySlot, SlotFile } from "./memory.ts";
 import type { Restart, RestartParts } from "./restart.ts";
 import { MachineThreads } from "./machine_threads.ts";
 import { type FrozenMachine, type MachineInside, Standstill } from "./standstill.ts";
@@ -50,9 +51,6 @@ const TRANSITIONS: Readonly<Record<string, readonly MachineState[]>> = {
   inspect: ["created", "running", "paused"],
 };
 
-/** How long a reader that does not read holds up the end of a machine that was told to end. */
-const SLOW_READER_MILLISECONDS = 500;
-
 /** Whether an I/O thread serves a device. */
 function isServed({ plan }: PlacedDevice): boolean {
   return plan.io >= 0;
@@ -74,6 +72,8 @@ export class Machine implements AsyncDisposable {
   readonly ended: Promise<VmEnd>;
   /** Who watches its exits, its figures and where its vCPUs stand. */
   readonly watch: MachineWatch;
+  /** Which of its memory changes, once that is switched on; its devices stay what they are meanwhile. */
+  readonly dirtyLog: DirtyLog;
 
   readonly #vcpus: readonly Vcpu[];
   readonly #arena: Arena;
@@ -89,6 +89,8 @@ export class Machine implements AsyncDisposable {
   #restarter: Restart | undefined;
   #restarting: Promise<void> | undefined;
   #resets = 0;
+  /** Whether forks may read its disks. */
+  #lent = false;
   readonly #listeners = new Set<EventSink>();
   readonly #standstill: Standstill;
   /** What devices get when they start that go on from a saved state, by name. */
@@ -134,7 +136,8 @@ export class Machine implements AsyncDisposable {
       onPanic: () => this.#arena.stop("panic"),
       onFailure: failed,
     });
-    const { vcpus, host: { vmFd }, devices } = parts;
+    const { vcpus, host: { vmFd, slots }, devices } = parts;
+    this.dirtyLog = new DirtyLog(vmFd, slots, devices.writeLog);
     this.#standstill = new Standstill({
       ...{ vcpus, vmFd, devices, threads: this.#threads, timers: this.#timers },
       ...{ console: this.console, kept: this.#kept },
@@ -183,6 +186,37 @@ export class Machine implements AsyncDisposable {
       irqchip: this.#host.irqchip,
       pci: this.#host.pciWindows.length > 0,
     };
+  }
+
+  /**
+   * Has files with what is in its memory, for forks to map copy on write, and lends its disks to them:
+   * until they have given those back it cannot go on. Only while it is frozen.
+   *
+   * @returns For each slot its file, in order; none for memory that the guest shares with others
+   * @throws {VmError} If a disk can't be lent
+   * @throws {HostError} If the host has no room for it
+   */
+  lend(): (SlotFile | undefined)[] {
+    for (const { type, name } of this.devices) {
+      if (type === "disk") this.#act(name, "lend");
+    }
+    this.#lent = true;
+    const images = this.#restartParts.memory.images(!this.#arena.ran);
+    this.#arena.ran = false;
+    return images;
+  }
+
+  /**
+   * Tells that its memory was written by other hands than the guest's and its devices'.
+   *
+   * @param ranges Where: guest-physical addresses and lengths, each within one region
+   */
+  memoryWritten(ranges: readonly (readonly [address: number, length: number])[]): void {
+    this.#arena.ran = true; // the images of its memory do not have that
+    const { memory } = this.#devices;
+    for (const [address, length] of ranges) {
+      if (memory.find(address, length) >= 0) memory.written(address, length);
+    }
   }
 
   /** What its fw_cfg device hands out, if it has one. */
@@ -243,6 +277,34 @@ export class Machine implements AsyncDisposable {
     const runs = this.#threads.startVcpus(plan, options.paused ? Request.PAUSE : Request.RUN);
     this.#timers.letGo();
     this.#settled = this.#finish(runs, this.#attend());
+  }
+
+  /**
+   * Starts its threads before the machine, which load what they will run.
+   *
+   * @returns Resolves when they have
+   * @throws {HostError} If there are too few descriptors for them
+   */
+  async warmUp(): Promise<void> {
+    const plan = { ...this.#host, devices: this.#hotPlug.placed };
+    await this.#threads.warmUp(plan, plan.devices.some(isServed));
+  }
+
+  /**
+   * Starts it paused, and besides nothing is done for its devices before {@linkcode letDevicesGo}: whoever
+   * calls this decides whether it is to run at all.
+   *
+   * @returns Resolves when every thread of it stands
+   * @throws {VmError} If it was started before
+   */
+  async startStanding(): Promise<void> {
+    await this.#threads.startStandingIo(() => this.start({ paused: true }));
+    await this.#stand();
+  }
+
+  /** Has its devices served after {@linkcode startStanding}; its vCPUs wait for {@linkcode resume}. */
+  letDevicesGo(): void {
+    this.#threads.letIoGo();
   }
 
   /** Runs the first moments on this thread; undefined if the VM goes on. */
@@ -339,10 +401,20 @@ export class Machine implements AsyncDisposable {
    */
   resume(): void {
     this.#require("resume");
+    this.#reclaim();
     this.#pausedBy = undefined;
     this.#become("running");
     if (!this.#standstill.looking) this.#letGo();
     this.#arena.ringDoorbell();
+  }
+
+  /** Takes lent disks back. */
+  #reclaim(): void {
+    if (!this.#lent) return;
+    for (const { type, name } of this.devices) {
+      if (type === "disk") this.#act(name, "reclaim");
+    }
+    this.#lent = false;
   }
 
   /** Lets the vCPUs run, unless the debugger has something to do before. */
@@ -378,6 +450,7 @@ export class Machine implements AsyncDisposable {
     await this.#restarter.run(() => this.#ending);
     this.#timers.startAnew();
     this.console.startAnew();
+    this.dirtyLog.markAll();
     this.#resets++;
     this.tell({ kind: "reset", by, count: this.#resets });
     this.#restarting = undefined; // from here on the guest may ask for the next one
@@ -425,7 +498,7 @@ export class Machine implements AsyncDisposable {
    * @param kind What to say of its end
    * @returns How it ended
    */
-  stop(kind: "killed" | "timeout" = "killed"): Promise<VmEnd> {
+  stop(kind: "killed" | "timeout" | "migrated" = "killed"): Promise<VmEnd> {
     if (this.#state === "created") {
       this.#finished({ kind, status: exitStatus(kind, 0, false) });
     } else if (this.#state !== "ended") {
@@ -472,6 +545,7 @@ export class Machine implements AsyncDisposable {
    */
   async attach(entry: DeviceEntry): Promise<string> {
     this.#require("attach");
+    this.#requireUnlogged("attach a device");
     const name = await this.#hotPlug.attach(entry);
     return name;
   }
@@ -485,6 +559,7 @@ export class Machine implements AsyncDisposable {
    */
   async detach(name: string, signal?: AbortSignal): Promise<void> {
     this.#require("detach");
+    this.#requireUnlogged("detach a device");
     await this.#hotPlug.detach(name, signal);
   }
 
@@ -549,6 +624,13 @@ export class Machine implements AsyncDisposable {
   #require(word: keyof typeof TRANSITIONS): void {
     if (TRANSITIONS[word]!.includes(this.#state)) return;
     throw new VmError(`Cannot ${word} a VM that is ${this.#state}`);
+  }
+
+  #requireUnlogged(what: string): void {
+    if (!this.dirtyLog.on) return;
+    throw new VmError(`Cannot ${what} while the VM is being migrated`, {
+      hint: "try again when that is done",
+    });
   }
 
   #become(state: MachineState, details: Readonly<Record<string, unknown>> = {}): void {
@@ -625,7 +707,8 @@ export class Machine implements AsyncDisposable {
       await this.#threads.stopIo();
       this.#timers.clear();
       // The last words of a VM that failed count most.
-      await this.#drain().catch((error) => this.#failure ??= { error });
+      await this.console.drain(this.#told.promise)
+        .catch((error) => this.#failure ??= { error });
       const faults = await Promise.all(runs);
       if (this.#failure !== undefined) throw this.#failure.error;
       const reason = this.#arena.stopReason;
@@ -640,19 +723,6 @@ export class Machine implements AsyncDisposable {
       this.#state = "ended";
       this.tell({ kind: "ended", reason: "failed", message: (error as Error).message });
       this.#end.reject(error);
-    }
-  }
-
-  /** Hands over what is left; once it was told to end, not to a reader that does not read. */
-  async #drain(): Promise<void> {
-    const drained = this.console.drain();
-    if (await Promise.race([drained, this.#told.promise.then(() => "told")]) !== "told") return;
-    const late = Promise.withResolvers<void>();
-    const timer = setTimeout(late.resolve, SLOW_READER_MILLISECONDS);
-    try {
-      await Promise.race([drained, late.promise]);
-    } finally {
-      clearTimeout(timer);
     }
   }
 }

@@ -58,6 +58,8 @@ export interface Resumption {
   /** Its memory, and where bytes of it are already. */
   readonly regions: readonly SavedRegion[];
   readonly files?: ReadonlyMap<string, RegionFile>;
+  /** The memory that is made of them already, which becomes the machine's. */
+  readonly memory?: MachineMemory;
   /** What fw_cfg hands out, if it has one. */
   readonly fwCfg?: Readonly<Record<string, unknown>>;
 }
@@ -91,7 +93,7 @@ export async function assembleMachine(
   const memory = stack.use(
     resumption === undefined
       ? new MachineMemory(document.memory ?? [])
-      : MachineMemory.restored(resumption.regions, resumption.files),
+      : resumption.memory ?? MachineMemory.restored(resumption.regions, resumption.files),
   );
 
   const loaded = await loadDevices(document, memory, kind);

@@ -23,6 +23,8 @@ export class MachineThreads implements Disposable {
   readonly #event: EventSink;
   readonly #threads: MachineThread[];
   readonly #io: MachineThread[] = [];
+  /** Threads that were started ahead to serve devices. */
+  #ioAhead: MachineThread[] = [];
   #ioRuns: Promise<unknown>[] = [];
   #ioFds: readonly number[] = [];
   #running = false;
@@ -55,9 +57,25 @@ export class MachineThreads implements Disposable {
    * @throws {HostError} If there are too few descriptors for them
    */
   requireRoom({ ioFds }: DeviceSetPlan, served: boolean): void {
-    const io = served && this.#io.length === 0 ? ioFds.length : 0;
+    const io = served && this.#io.length + this.#ioAhead.length === 0 ? ioFds.length : 0;
     const vcpus = this.#running ? 0 : this.#vcpus.length - this.#threads.length;
     MachineThread.requireRoom(io + vcpus);
+  }
+
+  /**
+   * Starts the threads that there are to be, which load what they will run.
+   *
+   * @param plan The devices
+   * @param served Whether the I/O threads are among them
+   * @returns Resolves when they have
+   * @throws {HostError} If there are too few descriptors for them
+   */
+  async warmUp(plan: DeviceSetPlan, served: boolean): Promise<void> {
+    this.requireRoom(plan, served);
+    for (const id of this.#vcpus.keys()) this.#threads[id] ??= MachineThread.acquire();
+    if (served) this.#ioAhead = plan.ioFds.map(() => MachineThread.acquire());
+    const devices = plan.devices.map(({ plan }) => plan);
+    await Promise.all([...this.#threads, ...this.#ioAhead].map((thread) => thread.load(devices)));
   }
 
   /**
@@ -100,7 +118,7 @@ export class MachineThreads implements Disposable {
     if (this.#io.length > 0) return;
     this.#ioFds = plan.ioFds;
     this.#ioRuns = plan.ioFds.map((_, id) => {
-      const thread = MachineThread.acquire();
+      const thread = this.#ioAhead.pop() ?? MachineThread.acquire();
       this.#io.push(thread);
       const { buffer } = this.#arena;
       const run = thread.run({ kind: "io", id, arena: buffer, plan, kept }, this.#event);
@@ -126,11 +144,28 @@ export class MachineThreads implements Disposable {
    * @returns What devices keep beside the arena, by name
    */
   async standIo(): Promise<Map<string, Json>> {
-    const pause = this.#pauses = this.#pauses % MOST_PAUSES + 1;
-    this.#arena.pauseIo(pause);
+    const pause = this.#askToStand();
     const standing = Promise.all(this.#io.map((thread) => thread.standing(pause)));
     for (const fd of this.#ioFds) signalEventFd(fd);
     return new Map((await standing).flatMap((kept) => Object.entries(kept)));
+  }
+
+  /**
+   * Starts the I/O threads, which stand before they do anything.
+   *
+   * @param start Starts them
+   * @returns Resolves when all stand
+   */
+  async startStandingIo(start: () => void): Promise<void> {
+    const pause = this.#askToStand();
+    start();
+    await Promise.all(this.#io.map((thread) => thread.standing(pause)));
+  }
+
+  #askToStand(): number {
+    const pause = this.#pauses = this.#pauses % MOST_PAUSES + 1;
+    this.#arena.pauseIo(pause);
+    return pause;
   }
 
   /** Has the I/O threads go on that stand. */
@@ -199,7 +234,9 @@ export class MachineThreads implements Disposable {
 
   /** Gives the threads back; nothing of the machine runs on them any more. */
   [Symbol.dispose](): void {
-    for (const thread of [...this.#threads.splice(0), ...this.#io.splice(0)]) thread.release();
+    for (const threads of [this.#threads, this.#io, this.#ioAhead]) {
+      for (const thread of threads.splice(0)) thread.release();
+    }
   }
 
   /** Brings a vCPU out of KVM_RUN, or keeps it from entering once. */

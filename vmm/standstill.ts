@@ -93,11 +93,13 @@ export class Standstill {
     try {
       this.#looking = true;
       await machine.stand();
+      const { vcpus, vmFd, devices, timers } = machine;
+      timers.hold();
       try {
-        const { vcpus, vmFd, devices } = machine;
         return await work({ vcpus, vmFd, memory: devices.memory });
       } finally {
         this.#looking = false;
+        if (!machine.ending()) timers.letGo(); // else they have been cleared
         machine.goOn();
       }
     } finally {
@@ -128,8 +130,7 @@ export class Standstill {
 
   /** Has devices begin nothing any more, and waits for what they have begun. */
   async #freeze(): Promise<Map<string, Json>> {
-    const { devices, threads, console, timers, kept, ending } = this.#machine;
-    timers.hold();
+    const { devices, threads, console, kept, ending } = this.#machine;
     console.hold();
     for (const open of devices.devices) devices.locked(open, (device) => device.freeze?.());
     const outside = threads.servesDevices ? await threads.standIo() : kept;
@@ -138,11 +139,10 @@ export class Standstill {
   }
 
   #thaw(): void {
-    const { devices, threads, console, timers, ending } = this.#machine;
+    const { devices, threads, console, ending } = this.#machine;
     if (ending()) return; // what was held may be gone
     for (const open of devices.devices) devices.locked(open, (device) => device.thaw?.());
     threads.letIoGo();
-    timers.letGo();
     console.letGo();
   }
 }

@@ -7,13 +7,16 @@ import type { DeviceEntry, VmDocument } from "../../vmm/document.ts";
 import type { VmEnd } from "../../vmm/end.ts";
 import type { RegisterValues } from "../../vmm/debug/register_files.ts";
 import type { Machine, MachineState } from "../../vmm/machine.ts";
+import { forkSource } from "../../vmm/state/fork.ts";
 import { EventLog, type VmEvent } from "../live/event_log.ts";
 import { powerOff } from "../live/power_off.ts";
+import { ForkPool, type ForkVmOptions } from "./fork_pool.ts";
 import type { EventOptions } from "./live_vm.ts";
 import { VmConsole } from "./vm_console.ts";
 import { VmMemory } from "./vm_memory.ts";
 import { readRegisters, type RegisterOptions, writeRegisters } from "./vm_registers.ts";
 import { VmWatch } from "./vm_watch.ts";
+import { streamOf } from "./vm_stream.ts";
 import { ownSource } from "./watch_source.ts";
 
 /** Seconds that a guest is waited for. */
@@ -180,6 +183,51 @@ export class Vm implements AsyncDisposable {
    */
   act(device: string, action: string, value?: string): boolean {
     return this.#machine.act(device, action, value);
+  }
+
+  /**
+   * Its whole state as a stream, which `restore`, `hvsh restore` and tar read. It stands until the stream
+   * has been read, and goes on then.
+   *
+   * @returns The stream; it fails if the VM ends meanwhile
+   */
+  snapshot(): ReadableStream<Uint8Array<ArrayBuffer>> {
+    return streamOf(this.#machine);
+  }
+
+  /**
+   * Makes a copy that goes on from where it is. Memory is shared until one of them writes to it.
+   *
+   * @param options Its name, settings of its devices, and whether it waits for `resume`
+   * @returns The copy; dispose it to end it
+   * @throws {VmError} If it writes to disks and is not paused
+   * @throws {HostError} If the host can't provide it
+   * @example
+   * ```ts
+   * import { create } from "../../mod.ts";
+   * import assert from "node:assert/strict";
+   *
+   * const spin = Uint8Array.of(0xeb, 0xfe); // jmp $
+   * await using vm = await create({ memory: "64M" }).flat(spin).start();
+   * await using copy = await vm.fork();
+   * await copy.memory.write(0x2000, new TextEncoder().encode("mine"));
+   * assert.deepEqual(await vm.memory.read(0x2000, 4), new Uint8Array(4));
+   * ```
+   */
+  async fork(options: ForkVmOptions = {}): Promise<Vm> {
+    await using pool = await this.forks();
+    return await pool.fork(options);
+  }
+
+  /**
+   * Makes it ready for many copies.
+   *
+   * @returns Copies as it is now; it may go on, unless it writes to disks
+   * @throws {VmError} If it writes to disks and is not paused
+   */
+  async forks(): Promise<ForkPool> {
+    const open = (machine: Machine, options: { paused?: boolean }) => new Vm(machine, options);
+    return new ForkPool(await forkSource(this.#machine), open);
   }
 
   /** What its devices have counted since its start, by device and name. */

@@ -66,6 +66,7 @@ export class VmMemory {
     kind: AddressKind = {},
   ): Promise<void> {
     await this.#access(kind, (memory) => memory.write(BigInt(address), bytes));
+    this.#machine.memoryWritten([]); // what of it devices are not to miss, is noted
   }
 
   async #access(kind: AddressKind, work: (memory: MemoryAccess) => void): Promise<void> {

@@ -12,6 +12,35 @@ import type { Handle } from "./owner.ts";
 const OWNER = import.meta.url.endsWith(".ts") ? "./owner_main.ts" : "../owner_main/owner_main.js";
 
 /**
+ * Starts the owner of a VM that comes over this process's stdin and stdout, and waits until it runs; this
+ * process may go before.
+ *
+ * @param order What to do with it, and how
+ * @throws {VmError} With what the owner said, if it failed
+ */
+export async function detachArrival(order: Order): Promise<void> {
+  const main = new URL(OWNER, import.meta.url);
+  const owner = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--no-check", "--quiet", main.href, JSON.stringify(order)],
+    stdin: "inherit",
+    stdout: "inherit",
+    stderr: "piped",
+    detached: true,
+  }).spawn();
+  owner.unref();
+  let text = "";
+  for await (const piece of owner.stderr.pipeThrough(new TextDecoderStream())) {
+    text += piece;
+    if (/^\{"live":.*\}$/m.test(text)) return;
+  }
+  throw ended(text.trim());
+}
+
+function ended(complaint: string): VmError {
+  return new VmError(complaint === "" ? "The VM's process ended before its VM ran" : complaint);
+}
+
+/**
  * Starts the owner and waits until its VM runs.
  *
  * @param order What to run, and how
@@ -51,6 +80,5 @@ export async function detach(
     text += value;
     if (text.includes("\n")) return JSON.parse(text) as Handle;
   }
-  const complaint = (await new Response(owner.stderr).text()).trim();
-  throw new VmError(complaint === "" ? "The VM's process ended before its VM ran" : complaint);
+  throw ended((await new Response(owner.stderr).text()).trim());
 }

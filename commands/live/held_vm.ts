@@ -8,6 +8,18 @@ import type { HeldState } from "./methods/state.ts";
 import { RpcConnection } from "./rpc_connection.ts";
 import type { RunDirectory } from "./run_directory.ts";
 
+/** How long an ended VM may take to let go of what it has, and how often to look. */
+const MOST_WAIT_MILLISECONDS = 10_000;
+const LOOK_MILLISECONDS = 2;
+
+function hasMemory(pid: number, fd: number): boolean {
+  try {
+    return Deno.readLinkSync(`/proc/${pid}/fd/${fd}`).startsWith("/memfd:hvsh");
+  } catch {
+    return false; // it is closed, or the process has ended
+  }
+}
+
 /** A VM that is held; disposing it lets it go on. */
 export class HeldVm implements Disposable {
   /** Its state but for memory. */
@@ -38,14 +50,21 @@ export class HeldVm implements Disposable {
     }
   }
 
-  /**
-   * Lets it go.
-   *
-   * @param end Whether it ends where it stands, in place of going on
-   * @returns Its handle, or how it ended
-   */
-  async release(end: boolean): Promise<unknown> {
-    return await this.#connection.call("state.release", { end });
+  /** Lets it go on. */
+  async release(): Promise<void> {
+    await this.#connection.call("state.release", { end: false });
+  }
+
+  /** Ends it where it stands, and waits until it has nothing open any more. */
+  async end(): Promise<void> {
+    await this.#connection.call("state.release", { end: true });
+    const { pid, slots } = this.state;
+    const files = slots.flatMap(({ file }) => file === undefined ? [] : [file.fd]);
+    const late = performance.now() + MOST_WAIT_MILLISECONDS;
+    // Its memory is the last that it gives back.
+    while (files.some((fd) => hasMemory(pid, fd)) && performance.now() < late) {
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MILLISECONDS));
+    }
   }
 
   [Symbol.dispose](): void {

@@ -47,8 +47,10 @@ const GROUPS: Readonly<Record<string, () => Promise<{ methods: MethodGroup }>>> 
   debug: () => import("./methods/debug.ts"),
   device: () => import("./methods/device.ts"),
   events: () => import("./methods/events.ts"),
+  fork: () => import("./methods/fork.ts"),
   inject: () => import("./methods/inject.ts"),
   inspect: () => import("./methods/inspect.ts"),
+  migration: () => import("./methods/migration.ts"),
   state: () => import("./methods/state.ts"),
   watch: () => import("./methods/watch.ts"),
 };

@@ -4,16 +4,16 @@
  * @module
  */
 import { DocumentError } from "../../ffi/errors.ts";
+import type { Arrival } from "./arrival.ts";
 import { closeFile, openFile, OpenFlag } from "../../ffi/files.ts";
 import type { Json } from "../../ffi/struct.ts";
 import { type DeviceEntry, parseDocument, type VmDocument } from "../../vmm/document.ts";
 import type { Machine } from "../../vmm/machine.ts";
 import { DescriptorSource } from "../../vmm/state/descriptor_stream.ts";
 import { loadFolder } from "../../vmm/state/load_folder.ts";
-import { type LoadOptions, loadStream, type StreamSource } from "../../vmm/state/load_stream.ts";
-
-/** What to change of a device: `disk0`, `path`, a value as JSON has it. */
-export type DeviceChange = readonly [device: string, key: string, value: Json];
+import { type LoadOptions, loadStream } from "../../vmm/state/load_stream.ts";
+import { ChunkSource } from "./chunk_source.ts";
+import type { DeviceChange } from "./device_change.ts";
 
 /** A saved state, and how its VM goes on; plain data. */
 export interface RestoreOrder {
@@ -35,16 +35,19 @@ const STDIN = 0;
  *
  * @param order Which, and how
  * @param bytes A stream that is not on the process's stdin
+ * @param arrival Where a stream comes from whose VM still runs
  * @returns The machine, not started
  * @throws {DocumentError} Naming what is wrong with it
  */
 export async function restoredMachine(
   order: RestoreOrder,
   bytes?: AsyncIterable<Uint8Array>,
+  arrival?: Arrival,
 ): Promise<Machine> {
   const { path, edited, force, clockStopped } = order;
   const options: LoadOptions = {
-    ...{ edited, force, clockStopped },
+    ...{ edited, force, clockStopped, moved: arrival !== undefined },
+    ...(arrival === undefined ? {} : { made: (machine) => arrival.made(machine) }),
     change: (document) => changed(document, order),
     changeDevice: (name, record) => changedRecord(name, record, order),
   };
@@ -60,28 +63,6 @@ export async function restoredMachine(
     return await loadStream(new DescriptorSource(fd, path), options);
   } finally {
     closeFile(fd);
-  }
-}
-
-/** Bytes that come in chunks. */
-class ChunkSource implements StreamSource {
-  readonly #chunks: AsyncIterator<Uint8Array>;
-  #rest: Uint8Array = new Uint8Array(0);
-
-  constructor(chunks: AsyncIterable<Uint8Array>) {
-    this.#chunks = chunks[Symbol.asyncIterator]();
-  }
-
-  async read(into: Uint8Array): Promise<number> {
-    while (this.#rest.length === 0) {
-      const { done, value } = await this.#chunks.next();
-      if (done) return 0;
-      this.#rest = value;
-    }
-    const count = Math.min(into.length, this.#rest.length);
-    into.set(this.#rest.subarray(0, count));
-    this.#rest = this.#rest.subarray(count);
-    return count;
   }
 }
 

@@ -14,6 +14,7 @@ export class RpcConnection implements Disposable {
   #sending: Promise<void> = Promise.resolve();
   #last = 0;
   #closed = false;
+  readonly #gone = new AbortController();
 
   private constructor(connection: Deno.UnixConn) {
     this.#connection = connection;
@@ -53,10 +54,16 @@ export class RpcConnection implements Disposable {
     }
   }
 
+  /** Aborts when the connection is closed, by either side. */
+  get closed(): AbortSignal {
+    return this.#gone.signal;
+  }
+
   /** Closes it; what is under way fails. */
   [Symbol.dispose](): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#gone.abort();
     this.#connection.close();
   }
 

@@ -7,6 +7,7 @@ import { ExitStatus, type VmEnd } from "../../vmm/end.ts";
 import type { Machine } from "../../vmm/machine.ts";
 import { onUnhandled } from "../unhandled_errors.ts";
 import type { VerbContext } from "../verb.ts";
+import type { Arrival } from "./arrival.ts";
 import { ConsoleLog } from "./console_log.ts";
 import { ConsoleTap } from "./console_tap.ts";
 import { type Escape, parseEscape } from "./escape.ts";
@@ -25,6 +26,8 @@ export interface RunOptions {
   readonly paused: boolean;
   /** Seconds until the VM is ended. */
   readonly timeout?: number;
+  /** Leave no word of its end. Default false. */
+  readonly rm?: boolean;
 }
 
 /** How to run with a person attached. */
@@ -130,14 +133,17 @@ class Hands implements Disposable {
  * @param make Makes what to run
  * @param options How
  * @param running Called with the handle once the VM runs
+ * @param arrival Where it comes from, if it runs elsewhere until then
  * @returns The exit status
  */
 export async function runDetached(
   make: MakeMachine,
   options: RunOptions,
   running: (handle: Handle) => void,
+  arrival?: Arrival,
 ): Promise<number> {
   await using machine = await make();
+  await arrival?.ready(machine);
   const watched = { console: new ConsoleTap(machine), events: new EventLog(machine) };
   const name = machine.document.name ?? ownName();
   await using owner = new Owner(machine, name, { ...watched, foreground: false });
@@ -148,15 +154,16 @@ export async function runDetached(
   watched.events.copyTo((event) => events.write(encoder.encode(JSON.stringify(event) + "\n")));
   const stopListening = onSignals(() => machine.stop());
   const stopFailing = onUnhandled((error) => machine.fail(error));
-  machine.start(options);
+  if (arrival === undefined) machine.start(options);
+  else arrival.go(machine, options.paused);
   running(owner.handle);
   const unlimit = limitTime(machine, options.timeout);
   try {
     const end = await machine.ended;
-    owner.leave(end);
+    if (options.rm !== true) owner.leave(end);
     return end.status;
   } catch (error) {
-    owner.fail(error);
+    if (options.rm !== true) owner.fail(error);
     throw error;
   } finally {
     unlimit();

@@ -17,12 +17,21 @@ import type { HeldVm } from "./held_vm.ts";
  *
  * @param held The VM
  * @param sink Where to
+ * @param last What to do when all but the end has been written
  */
-export async function writeSnapshot({ state, memory }: HeldVm, sink: StreamSink): Promise<void> {
+export async function writeSnapshot(
+  { state, memory }: HeldVm,
+  sink: StreamSink,
+  last?: () => Promise<void>,
+): Promise<void> {
   const writer = new StreamWriter(sink);
   await writeRecords(writer, state.machine);
   await writeMemory(writer, state.regions, memory);
   await writeRecords(writer, state.state);
+  if (last !== undefined) {
+    await writer.flush();
+    await last();
+  }
   await writer.end();
 }
 

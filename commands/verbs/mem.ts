@@ -9,6 +9,7 @@ import { parseSize } from "../../vmm/size.ts";
 import { hexDump } from "../hex_dump.ts";
 import { hostErrno } from "../host_errno.ts";
 import { namedVms, request } from "../live/clients.ts";
+import { call } from "../live/json_rpc.ts";
 import { LiveInside, numericAddress } from "../live/live_inside.ts";
 import { type AddressKind, openAccess, readChunks } from "../live/memory_access.ts";
 import type { RunDirectory } from "../live/run_directory.ts";
@@ -143,6 +144,7 @@ async function write(
       access.write(at, bytes as Uint8Array<ArrayBuffer>);
       at += BigInt(bytes.length);
     }
+    await call(vm.control, "inspect.written", { ranges: inside.memory.takeWritten() });
     // Where bytes came in, nobody waits for handles.
     if (file !== undefined) await context.emit(await request(vm, "status"));
   }

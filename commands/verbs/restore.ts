@@ -5,10 +5,10 @@
  */
 import { resolve } from "node:path";
 import { DocumentError, UsageError } from "../../ffi/errors.ts";
-import type { Json } from "../../ffi/struct.ts";
-import { detach } from "../live/detach.ts";
+import { detach, detachArrival } from "../live/detach.ts";
 import { escapeFlag } from "../live/escape.ts";
-import { type DeviceChange, restoredMachine, type RestoreOrder } from "../live/restored_machine.ts";
+import { deviceChange, setFlag } from "../live/device_change.ts";
+import { restoredMachine, type RestoreOrder } from "../live/restored_machine.ts";
 import { runAttached } from "../live/run_machine.ts";
 import type { Verb, VerbContext, Words } from "../verb.ts";
 
@@ -24,13 +24,9 @@ export const verb: Verb = {
   flags: {
     name: { short: "n", value: "text", metavar: "NAME", help: "give the VM another name" },
     detach: { short: "d", help: "run in a process of its own and print the VM's handle" },
+    live: { help: "take a VM that `hvsh migrate` sends, on stdin and stdout; runs as -d does" },
     paused: { help: "wait for `hvsh resume` before the next instruction" },
-    set: {
-      value: "text",
-      metavar: "DEVICE.KEY=VALUE",
-      repeat: true,
-      help: "what differs here: disk0.path=/srv/web.img, net0.mac=52:54:00:00:00:01",
-    },
+    set: setFlag,
     edited: { help: "take records as they are that were changed by hand" },
     force: { help: "go on although this host's CPU lacks features" },
     "stop-clock": { help: "let the guest's clocks go on from where they stood" },
@@ -63,6 +59,11 @@ export const verb: Verb = {
       ...(typeof words.timeout === "number" ? { timeout: words.timeout } : {}),
     };
     const bytes = order.path === undefined ? streamOf(context) : undefined;
+    if (words.live) {
+      requirePipes(bytes, context);
+      await detachArrival({ restore: order, options, live: true });
+      return 0;
+    }
     if (words.detach) {
       await context.emit(await detach({ restore: order, options }, bytes));
       return 0;
@@ -83,29 +84,22 @@ function streamOf(context: VerbContext): "inherit" | AsyncIterable<Uint8Array> {
   return context.stdin === undefined ? context.bytes : "inherit";
 }
 
+/** The two owners talk over this process's own stdin and stdout. */
+function requirePipes(bytes: ReturnType<typeof streamOf> | undefined, context: VerbContext): void {
+  if (bytes === "inherit" && context.stdout !== undefined && !context.forPerson) return;
+  throw new UsageError("--live is for the command that `hvsh migrate` runs", {
+    hint: "hvsh migrate web -- ssh host hvsh restore --live",
+  });
+}
+
 function orderOf(words: Words, { cwd }: VerbContext): RestoreOrder {
   const { path, name, set = [] } = words;
   return {
     ...(typeof path === "string" ? { path: resolve(cwd, path) } : {}),
     ...(typeof name === "string" ? { name } : {}),
-    changes: (set as readonly string[]).map(changeOf),
+    changes: (set as readonly string[]).map(deviceChange),
     edited: words.edited === true,
     force: words.force === true,
     clockStopped: words["stop-clock"] === true,
   };
-}
-
-function changeOf(word: string): DeviceChange {
-  const [, device, key, text] = /^([^.=]+)\.([^.=]+)=(.*)$/s.exec(word) ?? [];
-  if (device === undefined) {
-    throw new UsageError(`--set ${word}: it is no DEVICE.KEY=VALUE`, {
-      hint: "--set disk0.path=/srv/web.img",
-    });
-  }
-  return [device, key!, valueOf(text!)];
-}
-
-/** Numbers and booleans as JSON has them, anything else as text. */
-function valueOf(text: string): Json {
-  return /^(true|false|-?\d+(\.\d+)?)$/.test(text) ? JSON.parse(text) : text;
 }

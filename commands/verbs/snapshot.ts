@@ -52,20 +52,29 @@ export const verb: Verb = {
     }
     for await (const vm of namedVms(words, context)) {
       using held = await HeldVm.hold(vm);
+      // Who reads the end of a stream may have the VM go on at once: with its disks, taps and name.
+      const handOver = stop === true && typeof output !== "string" && !isFile(context);
       try {
         if (typeof output === "string") {
           await writeBeside(resolve(context.cwd, output), (sink) => writeSnapshot(held, sink));
-        } else await writeSnapshot(held, sinkOf(context));
+        } else if (handOver) await writeSnapshot(held, sinkOf(context), () => held.end());
+        else await writeSnapshot(held, sinkOf(context));
       } catch (error) {
         if (isBrokenPipe(error)) return SIGPIPE_STATUS;
         throw error;
       }
-      await held.release(stop === true);
+      if (stop !== true) await held.release();
+      else if (!handOver) await held.end();
       return 0; // a stream is one VM's
     }
     return 0;
   },
 };
+
+/** Whether the stream goes to a file, which nobody reads before it is whole. */
+function isFile({ stdout }: VerbContext): boolean {
+  return stdout !== undefined && Deno.statSync(`/proc/self/fd/${stdout}`).isFile;
+}
 
 /** Where the stream goes: a process's own stdout takes it without a copy. */
 function sinkOf(context: VerbContext): StreamSink {

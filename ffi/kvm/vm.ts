@@ -8,6 +8,7 @@ import { call, callWith } from "./call.ts";
 import { libc } from "../libc.ts";
 import { Ioctl } from "./ioctl.ts";
 import {
+  kvm_dirty_log,
   kvm_ioeventfd,
   kvm_irq_level,
   kvm_msi,
@@ -16,7 +17,9 @@ import {
 } from "./structs.ts";
 import { Vcpu } from "./vcpu.ts";
 
+const KVM_MEM_LOG_DIRTY_PAGES = 1;
 const KVM_MEM_READONLY = 2;
+const PAGE_BITS = 12n;
 const KVM_PIT_SPEAKER_DUMMY = 1;
 const KVM_IOEVENTFD_FLAG_DATAMATCH = 1;
 const KVM_IOEVENTFD_FLAG_PIO = 2;
@@ -62,6 +65,8 @@ export class Vm implements Disposable {
    * @param size Bytes, a multiple of the page size; 0 removes the slot
    * @param hostAddress Where the memory lies in this process
    * @param readonly Guest writes become MMIO exits
+   * @param logged KVM keeps a log of the pages that the guest writes; of a slot that is there already
+   *   this may change while vCPUs run
    */
   setMemory(
     slot: number,
@@ -69,14 +74,33 @@ export class Vm implements Disposable {
     size: number,
     hostAddress: bigint,
     readonly = false,
+    logged = false,
   ): void {
     const region = new kvm_userspace_memory_region();
     region.slot = slot;
-    region.flags = readonly ? KVM_MEM_READONLY : 0;
+    region.flags = (readonly ? KVM_MEM_READONLY : 0) | (logged ? KVM_MEM_LOG_DIRTY_PAGES : 0);
     region.guest_phys_addr = guestAddress;
     region.memory_size = size;
     region.userspace_addr = hostAddress;
     callWith(this.fd, "SET_USER_MEMORY_REGION", region.bytes());
+  }
+
+  /**
+   * Takes the log of a slot whose pages are logged (api.rst §4.8): what is written after this is noted
+   * anew.
+   *
+   * @param slot The slot's number
+   * @param size Its bytes
+   * @returns A bit a page, the first page's the lowest of the first byte, in whole words of 64 bits
+   */
+  takeDirtyLog(slot: number, size: number): Uint8Array<ArrayBuffer> {
+    const pages = BigInt(size) >> PAGE_BITS;
+    const bitmap = new Uint8Array(Number((pages + 63n) / 64n) * 8);
+    const request = new kvm_dirty_log();
+    request.slot = slot;
+    request.dirty_bitmap = Deno.UnsafePointer.value(Deno.UnsafePointer.of(bitmap));
+    callWith(this.fd, "GET_DIRTY_LOG", request.bytes());
+    return bitmap;
   }
 
   /**

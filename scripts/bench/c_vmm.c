@@ -8,6 +8,11 @@
  *                        nanoseconds from KVM_CREATE_VM to the last close, and those between marks
  *   c_vmm kick GUEST     one VM that stands; for each line on stdin it runs for a moment, is kicked
  *                        out of KVM_RUN, and the answer is the nanoseconds until it stood still
+ *   c_vmm fork BYTES     a VM with interrupt controllers and so much memory stands before an exit; for
+ *                        each line a copy of it is made, with its memory mapped copy on write and all
+ *                        of its state, and the answer is the nanoseconds until that has made its exit
+ *   c_vmm drain FILE     reads stdin to its end and writes to FILE the nanoseconds from its first byte
+ *                        to that, and the bytes
  */
 #define _GNU_SOURCE
 #include <err.h>
@@ -18,6 +23,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -222,10 +228,176 @@ static void kick(int kvm, const uint8_t *guest, size_t size)
 	}
 }
 
+enum { XSAVE_BYTES = 16384, MSRS = 256, CPUID_LEAVES = 256 };
+
+/* What a vCPU and its board have, as hvsh saves it. */
+struct state {
+	struct kvm_regs regs;
+	struct kvm_sregs sregs;
+	struct kvm_xcrs xcrs;
+	struct kvm_debugregs debugregs;
+	struct kvm_lapic_state lapic;
+	struct kvm_vcpu_events events;
+	struct kvm_mp_state mp_state;
+	struct kvm_irqchip chips[3];
+	struct kvm_pit_state2 pit;
+	struct kvm_clock_data clock;
+	uint8_t xsave[XSAVE_BYTES] __attribute__((aligned(64)));
+	struct { struct kvm_msrs head; struct kvm_msr_entry entries[MSRS]; } msrs;
+	struct { struct kvm_cpuid2 head; struct kvm_cpuid_entry2 entries[CPUID_LEAVES]; } cpuid;
+};
+
+static void create_board(struct vm *vm, int kvm, int memory, size_t size, struct state *state)
+{
+	vm->fd = CALL(kvm, KVM_CREATE_VM, 0);
+	uint64_t identity = 0xfeffc000;
+	CALL(vm->fd, KVM_SET_IDENTITY_MAP_ADDR, &identity);
+	call(vm->fd, KVM_SET_TSS_ADDR, (void *)0xfeffd000, "KVM_SET_TSS_ADDR");
+	CALL(vm->fd, KVM_CREATE_IRQCHIP, 0);
+	struct kvm_pit_config pit = { .flags = KVM_PIT_SPEAKER_DUMMY };
+	CALL(vm->fd, KVM_CREATE_PIT2, &pit);
+	vm->memory = mmap(0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, memory, 0);
+	if (vm->memory == MAP_FAILED) err(125, "mmap");
+	struct kvm_userspace_memory_region region = {
+		.memory_size = size,
+		.userspace_addr = (uintptr_t)vm->memory,
+	};
+	CALL(vm->fd, KVM_SET_USER_MEMORY_REGION, &region);
+	vm->vcpu = CALL(vm->fd, KVM_CREATE_VCPU, 0);
+	vm->run_size = CALL(kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
+	vm->run = mmap(0, vm->run_size, PROT_READ | PROT_WRITE, MAP_SHARED, vm->vcpu, 0);
+	if (vm->run == MAP_FAILED) err(125, "mmap of the vCPU");
+	CALL(vm->vcpu, KVM_SET_CPUID2, &state->cpuid);
+}
+
+static void save(struct vm *vm, struct state *s)
+{
+	CALL(vm->vcpu, KVM_GET_SREGS, &s->sregs);
+	CALL(vm->vcpu, KVM_GET_REGS, &s->regs);
+	CALL(vm->vcpu, KVM_GET_XCRS, &s->xcrs);
+	CALL(vm->vcpu, KVM_GET_XSAVE2, s->xsave);
+	CALL(vm->vcpu, KVM_GET_DEBUGREGS, &s->debugregs);
+	CALL(vm->vcpu, KVM_GET_LAPIC, &s->lapic);
+	/* It stops at the first one that it refuses. */
+	for (uint32_t done = 0; done < s->msrs.head.nmsrs;) {
+		struct { struct kvm_msrs head; struct kvm_msr_entry entries[MSRS]; } rest = {
+			.head.nmsrs = s->msrs.head.nmsrs - done,
+		};
+		memcpy(rest.entries, s->msrs.entries + done, rest.head.nmsrs * sizeof *rest.entries);
+		uint32_t got = CALL(vm->vcpu, KVM_GET_MSRS, &rest);
+		memcpy(s->msrs.entries + done, rest.entries, got * sizeof *rest.entries);
+		done += got;
+		if (done == s->msrs.head.nmsrs) break;
+		s->msrs.head.nmsrs--;
+		memmove(s->msrs.entries + done, s->msrs.entries + done + 1,
+			(s->msrs.head.nmsrs - done) * sizeof *s->msrs.entries);
+	}
+	CALL(vm->vcpu, KVM_GET_VCPU_EVENTS, &s->events);
+	CALL(vm->vcpu, KVM_GET_MP_STATE, &s->mp_state);
+	for (int i = 0; i < 3; i++) {
+		s->chips[i].chip_id = i;
+		CALL(vm->fd, KVM_GET_IRQCHIP, &s->chips[i]);
+	}
+	CALL(vm->fd, KVM_GET_PIT2, &s->pit);
+	CALL(vm->fd, KVM_GET_CLOCK, &s->clock);
+}
+
+static void restore(struct vm *vm, struct state *s)
+{
+	for (int i = 0; i < 3; i++) CALL(vm->fd, KVM_SET_IRQCHIP, &s->chips[i]);
+	CALL(vm->fd, KVM_SET_PIT2, &s->pit);
+	s->clock.flags = 0;
+	CALL(vm->fd, KVM_SET_CLOCK, &s->clock);
+	CALL(vm->vcpu, KVM_SET_SREGS, &s->sregs);
+	CALL(vm->vcpu, KVM_SET_REGS, &s->regs);
+	CALL(vm->vcpu, KVM_SET_XCRS, &s->xcrs);
+	CALL(vm->vcpu, KVM_SET_XSAVE, s->xsave);
+	CALL(vm->vcpu, KVM_SET_DEBUGREGS, &s->debugregs);
+	CALL(vm->vcpu, KVM_SET_LAPIC, &s->lapic);
+	CALL(vm->vcpu, KVM_SET_MSRS, &s->msrs); /* those after one that is refused are left out here */
+	CALL(vm->vcpu, KVM_SET_VCPU_EVENTS, &s->events);
+	CALL(vm->vcpu, KVM_SET_MP_STATE, &s->mp_state);
+}
+
+static struct vm forked;
+static int64_t exited;
+
+static void *run_once(void *unused)
+{
+	(void)unused;
+	if (!run(&forked)) errx(125, "the copy was kicked");
+	exited = now();
+	return 0;
+}
+
+static void fork_vms(int kvm, size_t size)
+{
+	static struct state state;
+	static struct { struct kvm_msr_list head; uint32_t indices[MSRS]; } list;
+	static const uint8_t guest[] = { 0xe6, PORT_DEBUG_EXIT, 0xeb, 0xfc }; /* out 0xf4, al; jmp back */
+	int memory = memfd_create("c_vmm", MFD_CLOEXEC);
+	if (memory < 0 || ftruncate(memory, size) < 0) err(125, "memfd");
+	if (pwrite(memory, guest, sizeof guest, ENTRY) < 0) err(125, "pwrite");
+	state.cpuid.head.nent = CPUID_LEAVES;
+	CALL(kvm, KVM_GET_SUPPORTED_CPUID, &state.cpuid);
+	list.head.nmsrs = MSRS;
+	CALL(kvm, KVM_GET_MSR_INDEX_LIST, &list);
+	state.msrs.head.nmsrs = list.head.nmsrs;
+	for (uint32_t i = 0; i < list.head.nmsrs; i++) state.msrs.entries[i].index = list.indices[i];
+
+	struct vm original = { .console = -1 };
+	create_board(&original, kvm, memory, size, &state);
+	CALL(original.vcpu, KVM_GET_SREGS, &state.sregs);
+	state.sregs.cs.base = state.sregs.cs.selector = 0;
+	CALL(original.vcpu, KVM_SET_SREGS, &state.sregs);
+	struct kvm_regs regs = { .rip = ENTRY, .rsp = ENTRY, .rflags = 2 };
+	CALL(original.vcpu, KVM_SET_REGS, &regs);
+	save(&original, &state);
+	while (getchar() != EOF) {
+		int64_t start = now();
+		create_board(&forked, kvm, memory, size, &state);
+		restore(&forked, &state);
+		pthread_t thread;
+		errno = pthread_create(&thread, 0, run_once, 0);
+		if (errno != 0) err(125, "pthread_create");
+		pthread_join(thread, 0);
+		munmap(forked.run, forked.run_size);
+		close(forked.vcpu);
+		close(forked.fd);
+		munmap(forked.memory, size);
+		printf("%lld\n", (long long)(exited - start));
+		fflush(stdout);
+	}
+}
+
+static void drain(const char *path)
+{
+	static char buffer[1 << 20];
+	int64_t start = 0;
+	uint64_t bytes = 0;
+	for (;;) {
+		ssize_t got = read(STDIN_FILENO, buffer, sizeof buffer);
+		if (got < 0) err(125, "read");
+		if (start == 0) start = now();
+		if (got == 0) break;
+		bytes += got;
+	}
+	FILE *file = fopen(path, "w");
+	if (file == 0) err(125, "%s", path);
+	fprintf(file, "%lld %llu\n", (long long)(now() - start), (unsigned long long)bytes);
+	fclose(file);
+}
+
 int main(int argc, char **argv)
 {
 	static uint8_t guest[65536];
-	if (argc != 3) errx(2, "usage: c_vmm run|serve|kick GUEST");
+	if (argc != 3) errx(2, "usage: c_vmm run|serve|kick GUEST, fork BYTES, drain FILE");
+	if (strcmp(argv[1], "drain") == 0) return drain(argv[2]), 0;
+	if (strcmp(argv[1], "fork") == 0) {
+		int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+		if (kvm < 0) err(125, "/dev/kvm");
+		return fork_vms(kvm, strtoull(argv[2], 0, 0)), 0;
+	}
 	int file = open(argv[2], O_RDONLY | O_CLOEXEC);
 	ssize_t size = file < 0 ? -1 : read(file, guest, sizeof guest);
 	if (size < 0) err(125, "%s", argv[2]);

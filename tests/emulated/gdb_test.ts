@@ -67,6 +67,8 @@ Deno.test({
       const said = () => Deno.readTextFileSync(`${folder}/said`);
       assert.match(shown, /Breakpoint 1, 0xffffffff[0-9a-f]+ in start_kernel \(\)/, why());
       assert.match(shown, /#0 +0xffffffff[0-9a-f]+ in start_kernel \(\)\n#1 +0x[0-9a-f]+ in \w+ /);
+      const steps = [...shown.matchAll(/^(0xffffffff[0-9a-f]+) in \w+ \(\)$/gm)];
+      assert.equal(new Set(steps.map(([, pc]) => pc)).size, 2, why());
       assert.match(shown, /^rip +0xffffffff[0-9a-f]+ /m);
       assert.match(shown, /\[Inferior 1 \(.*\) detached\]/);
       await written(`${folder}/done`);

@@ -28,7 +28,7 @@ const LONG_COUNT = listing(`
 const AGAIN = 0x7c02n;
 const STORE = 0x7c04n;
 const STORED = 0x7c0bn;
-const INSTRUCTIONS = [AGAIN, STORE, STORED, 0x7c0cn];
+const INSTRUCTIONS = [0x7c00n, AGAIN, STORE, STORED, 0x7c0cn];
 
 async function paused(code: Uint8Array<ArrayBuffer>, flat: { mode?: string } = {}) {
   const machine = await Machine.create(flatDocument(code, flat));

@@ -69,6 +69,7 @@ export class CodePatches {
         const trap = this.trap[i]!;
         this.#own.set(address, { own: byte[0]!, trap });
         byte[0] = trap;
+        this.#memory.written(address, 1);
       }
     }
   }
@@ -87,7 +88,9 @@ export class CodePatches {
   lift(): void {
     for (const [address, { own, trap }] of this.#own) {
       const byte = this.#memory.bytes(address, 1);
-      if (byte[0] === trap) byte[0] = own;
+      if (byte[0] !== trap) continue;
+      byte[0] = own;
+      this.#memory.written(address, 1);
     }
     this.#own.clear();
   }

@@ -47,8 +47,11 @@ export class ProcessMemory implements PhysicalMemory, Disposable {
   readonly pieces: readonly SlotRecord[];
   readonly #pid: number;
   readonly #traps: readonly TrapByte[];
+  /** What was written, for the process to be told. */
+  #written: [address: number, length: number][] = [];
   /** Open files by their names in /proc/PID. */
   readonly #files = new Map<string, number>();
+  readonly #mappings = new Map<number, Mapping>();
 
   /**
    * @param pid The process
@@ -89,6 +92,7 @@ export class ProcessMemory implements PhysicalMemory, Disposable {
   write(address: number, bytes: Uint8Array<ArrayBuffer>): boolean {
     const piece = this.pieces[findPiece(this.pieces, address, bytes.length)];
     if (piece === undefined) return false;
+    this.#written.push([address, bytes.length]);
     const { fd, offset } = this.#place(piece, address - piece.base);
     for (let done = 0; done < bytes.length;) {
       const rest = bytes.subarray(done);
@@ -102,6 +106,31 @@ export class ProcessMemory implements PhysicalMemory, Disposable {
       }
     }
     return true;
+  }
+
+  /**
+   * A piece of memory as this process has it mapped.
+   *
+   * @param base Where the piece starts
+   * @returns Its bytes, as long as this is not disposed of; undefined if no file is behind it
+   */
+  map(base: number): Uint8Array<ArrayBuffer> | undefined {
+    const piece = this.pieces.find((other) => other.base === base);
+    if (piece?.file === undefined) return undefined;
+    const mapping = this.#mappings.get(base) ??
+      new Mapping(this.#place(piece, 0).fd, piece.size, {
+        writable: false,
+        offset: piece.file.offset,
+      });
+    this.#mappings.set(base, mapping);
+    return new Uint8Array(mapping.buffer);
+  }
+
+  /** What was written since this was asked last: guest-physical addresses and lengths. */
+  takeWritten(): [address: number, length: number][] {
+    const written = this.#written;
+    this.#written = [];
+    return written;
   }
 
   *written(address: number, end: number): Generator<MemoryRange> {
@@ -165,6 +194,8 @@ export class ProcessMemory implements PhysicalMemory, Disposable {
   }
 
   [Symbol.dispose](): void {
+    for (const mapping of this.#mappings.values()) mapping[Symbol.dispose]();
+    this.#mappings.clear();
     for (const fd of this.#files.values()) closeFile(fd);
     this.#files.clear();
   }

@@ -14,11 +14,13 @@ import {
   kvm_pit_state2,
 } from "../../ffi/kvm/structs.ts";
 import type { Json } from "../../ffi/struct.ts";
-import { field, hex, objectOf, wideNumber } from "./json_fields.ts";
+import { field, hex, objectOf, shown, wideNumber } from "./json_fields.ts";
 
 /** KVM_CLOCK_REALTIME: the reading says what time it was on the host, and KVM goes on from there. */
 const CLOCK_REALTIME = 4;
 const NANOSECONDS = 1_000_000n;
+/** KVM_GET_TSC_KHZ gives an `int`. */
+const MOST_KHZ = 2 ** 31;
 /** Bytes of a `struct kvm_irqchip` before the controller. */
 const CHIP = 8;
 const CHIPS = [
@@ -116,21 +118,28 @@ export function boardFromJson(json: Json, where: string): BoardState {
   const record = field(where, "the record", () => objectOf(json));
   const clock = field(where, "clock", () => {
     const { clock = "0x0", realtime = "0x0", tsc_khz: tscKhz = 0 } = objectOf(record.clock ?? {});
-    if (typeof tscKhz !== "number" || !(tscKhz >= 0)) throw new TypeError("has no such tsc_khz");
+    if (typeof tscKhz !== "number" || !(tscKhz >= 0 && tscKhz < MOST_KHZ)) {
+      throw new TypeError(`has tsc_khz ${shown(tscKhz)}, which is no frequency`);
+    }
     return { clock: wideNumber(clock, 64), realtime: wideNumber(realtime, 64), tscKhz };
   });
   if (record.ioapic === undefined) return { board: undefined, clock };
   const irqchips = CHIPS.map(([key, type], id) => {
     const bytes = new Uint8Array(520);
     bytes[0] = id;
-    field(where, key, () => new type(new DataView(bytes.buffer, CHIP)).fromJSON(record[key] ?? {}));
+    field(where, key, () => new type(new DataView(bytes.buffer, CHIP)).fromJSON(said(record[key])));
     return bytes;
   });
   const pit = new Uint8Array(kvm_pit_state2.size);
   field(
     where,
     "pit",
-    () => new kvm_pit_state2(new DataView(pit.buffer)).fromJSON(record.pit ?? {}),
+    () => new kvm_pit_state2(new DataView(pit.buffer)).fromJSON(said(record.pit)),
   );
   return { board: { irqchips, pit }, clock };
+}
+
+/** What a record leaves out is zero. */
+function said(json: Json | undefined): Json {
+  return json === undefined ? {} : json;
 }

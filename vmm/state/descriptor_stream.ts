@@ -12,6 +12,10 @@ import { errno, libc } from "../../ffi/libc.ts";
 import type { StreamSource } from "./load_stream.ts";
 import type { StreamSink } from "./stream_writer.ts";
 
+const F_SETPIPE_SZ = 1031;
+/** As much as the kernel gives to everybody (/proc/sys/fs/pipe-max-size). */
+const PIPE_BYTES = 2 ** 20;
+
 /** Writes to a descriptor, which stays its owner's. */
 export class DescriptorSink implements StreamSink {
   readonly #fd: number;
@@ -25,6 +29,7 @@ export class DescriptorSink implements StreamSink {
   constructor(fd: number, path: string) {
     this.#fd = fd;
     this.#path = path;
+    widenPipe(fd);
   }
 
   write(pieces: readonly Uint8Array[]): void {
@@ -78,6 +83,11 @@ export class DescriptorSource implements StreamSource {
       else if (code !== Errno.EINTR) throw new HostError("read", code, { path: this.#path });
     }
   }
+}
+
+/** A pipe that holds more has its two ends wake each other more seldom; what is no pipe says no. */
+function widenPipe(fd: number): void {
+  libc.fcntl(fd, F_SETPIPE_SZ, PIPE_BYTES);
 }
 
 /** Another process that shares a pipe may have set O_NONBLOCK on it. */

@@ -1,11 +1,17 @@
 /**
- * What fw_cfg hands out, as a record of a stream.
+ * What fw_cfg hands out, as a record of a stream:
+ *
+ *     { "items": [{ "key": "0x…", "data": base64 }], "files": [{ "name": …, "data": base64 }] }
  *
  * @module
  */
 import type { Json } from "../../ffi/struct.ts";
 import type { FwCfgConfig } from "../devices/fw_cfg.ts";
 import { base64, bytesOfBase64, field, hex, objectOf, wideNumber } from "./json_fields.ts";
+
+const MOST_ENTRIES = 1024;
+/** What a `struct FWCfgFile` has room for, before a NUL. */
+const FILE_NAME = /^[\x20-\x7e]{1,55}$/;
 
 /**
  * The items and files as JSON.
@@ -33,6 +39,9 @@ export function fwCfgFromJson(json: Json, where: string): Record<string, unknown
     field(where, key, () => {
       const entries = objectOf(json)[key];
       if (!Array.isArray(entries)) throw new TypeError("is no array");
+      if (entries.length > MOST_ENTRIES) {
+        throw new TypeError(`has ${entries.length} entries, more than ${MOST_ENTRIES}`);
+      }
       return entries.map((entry) => {
         const { name, key, data } = objectOf(entry);
         const bytes = bytesOfBase64(data);
@@ -48,7 +57,9 @@ export function fwCfgFromJson(json: Json, where: string): Record<string, unknown
     })),
     files: list("files").map(({ name, data }) =>
       field(where, "files", () => {
-        if (typeof name !== "string" || name.length > 55) throw new TypeError("has a bad name");
+        if (typeof name !== "string" || !FILE_NAME.test(name)) {
+          throw new TypeError("has a bad name");
+        }
         return { name, data };
       })
     ),

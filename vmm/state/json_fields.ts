@@ -8,6 +8,10 @@ import type { Json } from "../../ffi/struct.ts";
 
 /** Letters that become base64 at once; more would not fit on the stack. */
 const MOST_AT_ONCE = 0x8000;
+/** Objects and arrays within each other; what goes through records recursively must not run out of stack. */
+const MOST_DEPTH = 100;
+/** Characters of a value that an error shows. */
+const MOST_SHOWN = 80;
 
 /**
  * A number as records have it.
@@ -30,7 +34,19 @@ export function wideNumber(json: Json | undefined, bits: number): bigint {
     const value = BigInt(json);
     if (value >> BigInt(bits) === 0n) return value;
   }
-  throw new TypeError(`is ${JSON.stringify(json)}, not a number of ${bits} bits written as "0x…"`);
+  throw new TypeError(`is ${shown(json)}, not a number of ${bits} bits written as "0x…"`);
+}
+
+/**
+ * A value for an error's message, which does not grow with it.
+ *
+ * @param json The value
+ */
+export function shown(json: Json | undefined): string {
+  if (Array.isArray(json) && json.length > 0) return `an array of ${json.length}`;
+  if (typeof json === "object" && json !== null && !Array.isArray(json)) return "an object";
+  const text = JSON.stringify(typeof json === "string" ? json.slice(0, MOST_SHOWN) : json);
+  return `${text}${typeof json === "string" && json.length > MOST_SHOWN ? "…" : ""}`;
 }
 
 /**
@@ -95,9 +111,37 @@ export function field<T>(where: string, key: string, read: () => T): T {
  * @throws {DocumentError} If it is none
  */
 export function parseRecord(where: string, content: Uint8Array): Json {
+  if (isDeep(content)) {
+    throw new DocumentError(`${where} is nested more than ${MOST_DEPTH} deep`);
+  }
   try {
     return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(content));
   } catch (error) {
     throw new DocumentError(`${where} is no JSON: ${(error as Error).message}`, { cause: error });
   }
+}
+
+/** Whether JSON has too many objects and arrays within each other. */
+function isDeep(content: Uint8Array): boolean {
+  let depth = 0;
+  let quoted = false;
+  for (let i = 0; i < content.length; i++) {
+    switch (content[i]) {
+      case 0x22: // a quotation mark
+        quoted = !quoted;
+        break;
+      case 0x5c: // a backslash, and what it is before
+        i++;
+        break;
+      case 0x5b:
+      case 0x7b:
+        if (!quoted && ++depth > MOST_DEPTH) return true;
+        break;
+      case 0x5d:
+      case 0x7d:
+        if (!quoted) depth--;
+        break;
+    }
+  }
+  return false;
 }

@@ -1,20 +1,20 @@
 /**
- * A machine from a stream, as that arrives: made as soon as the first record is there, its memory filled
- * in place, and put into its state once the stream has proved whole.
+ * A machine from a stream, as that arrives: its memory is made as soon as the first record is there and
+ * filled in place. All else is made once the stream has proved whole: until then nothing that it names is
+ * opened, so that whoever writes it may still have its disks and taps.
  *
  * @module
  */
 import { DocumentError, VmError } from "../../ffi/errors.ts";
 import type { Json } from "../../ffi/struct.ts";
 import { parseDocument, type VmDocument } from "../document.ts";
-import type { GuestMemory } from "../guest_memory.ts";
 import { Machine } from "../machine.ts";
-import { closeSlots, openSlots } from "../memory.ts";
+import { MachineMemory } from "../memory.ts";
 import { boardFromJson } from "./board_state.ts";
 import { missingFeatures } from "./compatibility.ts";
-import type { DeviceRecord } from "./device_state.ts";
+import { type DeviceRecord, saveDevices } from "./device_state.ts";
 import { fwCfgFromJson } from "./fw_cfg_json.ts";
-import { field, objectOf, parseRecord } from "./json_fields.ts";
+import { field, objectOf, parseRecord, shown } from "./json_fields.ts";
 import {
   type MachineSnapshot,
   restoreMachine,
@@ -23,6 +23,8 @@ import {
 } from "./machine_state.ts";
 import { type RegionFile, regionsFromJson, type SavedRegion } from "./regions.ts";
 import { STREAM_VERSION } from "./save_stream.ts";
+import { END } from "./stream_writer.ts";
+import { keepUnknown, unknownKeys } from "./unknown_keys.ts";
 import { StreamReader, type StreamTarget } from "./stream_reader.ts";
 
 /** Where a stream comes from. */
@@ -49,14 +51,23 @@ export interface LoadOptions extends RestoreOptions {
     name: string,
     record: Readonly<Record<string, Json>>,
   ) => Record<string, Json>;
+  /**
+   * Told of the machine, which is made with the first record then: what it opens nobody else may have,
+   * and it need not be made while the other side's stands.
+   */
+  readonly made?: (machine: Machine) => Promise<void>;
   /** Where bytes of regions are already, by their names. */
   readonly files?: ReadonlyMap<string, RegionFile>;
 }
 
 const FIRST = "vm.json";
-const CPU = /^cpu\/([0-9]+)\.json$/;
+const SECOND = "fw_cfg.json";
+const BOARD = "board.json";
+const CPU = /^cpu\/(0|[1-9][0-9]{0,3})\.json$/;
 const DEVICE = /^dev\/([A-Za-z0-9._-]+)\.json$/;
-const MEMORY = /^mem\/([a-z]+[0-9]+)\/0x([0-9a-f]+)$/;
+const MEMORY = /^mem\/([a-z]+[0-9]+)\/0x([0-9a-f]{1,13})$/;
+/** Bytes of all records but memory's: a stream may have as many as it likes. */
+const MOST_KEPT = 2 ** 29;
 
 /**
  * Makes a machine from a stream.
@@ -92,8 +103,11 @@ export class StreamLoading implements StreamTarget, AsyncDisposable {
   #document: VmDocument | undefined;
   #regions: readonly SavedRegion[] = [];
   #machine: Machine | undefined;
-  #memory: GuestMemory | undefined;
+  /** Until it is the machine's. */
+  #memory: MachineMemory | undefined;
   #views = new Map<string, Uint8Array>();
+  #unknown: Record<string, Json> = {};
+  #kept = 0;
 
   /** @param options How the machine is made */
   constructor(options: LoadOptions) {
@@ -102,8 +116,8 @@ export class StreamLoading implements StreamTarget, AsyncDisposable {
 
   /** Whether {@linkcode prepare} is to be awaited before the next record is begun. */
   get busy(): boolean {
-    return this.#machine === undefined && this.#document !== undefined &&
-      (this.#wantsFwCfg ? this.#records.has("fw_cfg.json") : true);
+    return this.#memory === undefined && this.#machine === undefined &&
+      this.#document !== undefined && (!this.#wantsFwCfg || this.#records.has(SECOND));
   }
 
   get #wantsFwCfg(): boolean {
@@ -112,7 +126,13 @@ export class StreamLoading implements StreamTarget, AsyncDisposable {
 
   record(name: string, content: Uint8Array<ArrayBuffer>): void {
     if (name === FIRST) return this.#first(content);
-    if (this.#document === undefined) throw new DocumentError(`${name} comes before ${FIRST}`);
+    if (this.#document === undefined) throw early(name, FIRST);
+    const known = name === SECOND || name === BOARD || CPU.test(name) || DEVICE.test(name);
+    if (!known) return; // a later version's
+    this.#kept += content.length - (this.#records.get(name)?.length ?? 0);
+    if (this.#kept > MOST_KEPT) {
+      throw new DocumentError(`${name}: the stream's records have more than ${MOST_KEPT} bytes`);
+    }
     this.#records.set(name, content);
   }
 
@@ -120,8 +140,8 @@ export class StreamLoading implements StreamTarget, AsyncDisposable {
     const [, region, place] = MEMORY.exec(name) ?? [];
     const view = region === undefined ? undefined : this.#views.get(region);
     if (view === undefined) {
-      const why = this.#machine === undefined ? `comes before ${FIRST}` : "is of no region";
-      throw new DocumentError(`${name} ${why}`);
+      if (this.#views.size > 0) throw new DocumentError(`${name} is of no region`);
+      throw early(name, this.#document === undefined ? FIRST : SECOND);
     }
     const offset = parseInt(place!, 16);
     if (offset + size > view.length) {
@@ -130,21 +150,25 @@ export class StreamLoading implements StreamTarget, AsyncDisposable {
     return view.subarray(offset, offset + size);
   }
 
-  /** Makes the machine, once what it is is known. */
+  /** Makes the memory, once what the machine is is known. */
   async prepare(): Promise<void> {
-    const { files } = this.#options;
-    const fwCfg = this.#records.get("fw_cfg.json");
-    const machine = this.#machine = await Machine.resumed(this.#document!, {
-      regions: this.#regions,
-      ...(files === undefined ? {} : { files }),
-      ...(fwCfg === undefined
-        ? {}
-        : { fwCfg: fwCfgFromJson(parseRecord("fw_cfg.json", fwCfg), "fw_cfg.json") }),
-    });
-    this.#memory = openSlots(machine.slots);
+    this.#requireFiles();
+    const memory = this.#memory = MachineMemory.restored(this.#regions, this.#options.files);
     for (const { name, base, size, shared } of this.#regions) {
-      if (shared === undefined) this.#views.set(name, this.#memory.bytes(base, size));
+      if (shared === undefined) this.#views.set(name, memory.guest.bytes(base, size));
     }
+    if (this.#options.made !== undefined) await this.#options.made(await this.#make());
+  }
+
+  async #make(): Promise<Machine> {
+    const fwCfg = this.#records.get(SECOND);
+    const memory = this.#memory!;
+    this.#memory = undefined; // whatever becomes of the machine, it is its own
+    return this.#machine = await Machine.resumed(this.#document!, {
+      regions: this.#regions,
+      memory,
+      ...(fwCfg === undefined ? {} : { fwCfg: fwCfgFromJson(parseRecord(SECOND, fwCfg), SECOND) }),
+    });
   }
 
   /**
@@ -154,39 +178,60 @@ export class StreamLoading implements StreamTarget, AsyncDisposable {
    * @throws {DocumentError} Naming the record at fault
    */
   async finish(): Promise<Machine> {
-    const machine = this.#machine;
-    if (machine === undefined) throw new DocumentError(`The stream has no ${FIRST}`);
-    await restoreMachine(machine, await this.#snapshot(machine), this.#options);
-    this.#closeMemory();
+    if (this.#memory === undefined && this.#machine === undefined) {
+      throw new DocumentError(
+        `The stream has no ${this.#document === undefined ? FIRST : SECOND}`,
+      );
+    }
+Deno.writeTextFileSync("/tmp/mig/t.log", `${(performance.timeOrigin+performance.now()).toFixed(2)} D finish\n`, {append:true});    const machine = this.#machine ?? await this.#make();
+    const snapshot = await this.#snapshot(machine);
+Deno.writeTextFileSync("/tmp/mig/t.log", `${(performance.timeOrigin+performance.now()).toFixed(2)} D snapshot parsed\n`, {append:true});    await restoreMachine(machine, snapshot, this.#options);
+Deno.writeTextFileSync("/tmp/mig/t.log", `${(performance.timeOrigin+performance.now()).toFixed(2)} D restored\n`, {append:true});    const known = await machine.freeze(saveDevices);
+    const devices = unknownKeys(snapshot.devices, known);
+    keepUnknown(machine, { state: this.#unknown, devices });
+    this.#views.clear();
     this.#machine = undefined;
     return machine;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#closeMemory();
+    this.#views.clear();
+    this.#memory?.[Symbol.dispose]();
     await this.#machine?.[Symbol.asyncDispose]();
   }
 
-  #closeMemory(): void {
-    if (this.#memory !== undefined) closeSlots(this.#memory);
-    this.#memory = undefined;
-    this.#views.clear();
+  /** Files that are mapped must be whole regions: behind a file's end a page would be a SIGBUS. */
+  #requireFiles(): void {
+    for (const [name, { size }] of this.#options.files ?? []) {
+      const region = this.#regions.find((region) => region.name === name);
+      if (region === undefined) throw new DocumentError(`mem/${name} is of no region`);
+      if (region.size === size) continue;
+      throw new DocumentError(`mem/${name} has ${size} bytes, but its region ${region.size}`);
+    }
   }
 
   #first(content: Uint8Array<ArrayBuffer>): void {
-    if (this.#document !== undefined) return; // a later round's, for who reads the archive
+    // Tar has it that the last one counts, but here it came too late.
+    if (this.#document !== undefined) throw new DocumentError(`${FIRST} is there twice`);
     const json = field(FIRST, "the record", () => objectOf(parseRecord(FIRST, content)));
     const { state, ...document } = json;
-    const { version, memory } = field(FIRST, "state", () => objectOf(state));
+    const { version, memory, time: _, ...unknown } = field(
+      FIRST,
+      "state",
+      () => objectOf(state),
+    );
     if (version !== STREAM_VERSION) {
       throw new DocumentError(
-        `${FIRST}: the stream has version ${version}, not ${STREAM_VERSION}`,
+        `${FIRST}: the stream has version ${shown(version)}, not ${STREAM_VERSION}`,
         {
-          hint: "a newer hvsh reads it",
+          hint: typeof version === "number" && version > STREAM_VERSION
+            ? "a newer hvsh reads it"
+            : "`hvsh snapshot` writes streams",
         },
       );
     }
     const checked = parseDocument(document, FIRST);
+    this.#unknown = unknown;
     this.#regions = regionsFromJson(memory, FIRST);
     this.#document = this.#options.change?.(checked) ?? checked;
   }
@@ -208,8 +253,14 @@ export class StreamLoading implements StreamTarget, AsyncDisposable {
     for (let id = 0; id < cpus; id++) {
       if (!vcpus.has(id)) throw new DocumentError(`The stream has no cpu/${id}.json`);
     }
-    const board = this.#records.get("board.json");
-    if (board === undefined) throw new DocumentError("The stream has no board.json");
+    const record = this.#records.get(BOARD);
+    if (record === undefined) throw new DocumentError(`The stream has no ${BOARD}`);
+    const board = boardFromJson(parseRecord(BOARD, record), BOARD);
+    if (machine.interruptible && board.board === undefined) {
+      throw new DocumentError(`${BOARD} has no "ioapic", but the machine has one`, {
+        hint: '"irqchip" of vm.json says whether there are interrupt controllers',
+      });
+    }
     const states = await machine.inspect((inside) => {
       const states = vcpusFromJson(inside, machine, vcpus);
       if (!this.#options.force) requireFeatures(states[0]!.cpuid, inside.vcpus[0]!.getCpuid());
@@ -219,10 +270,16 @@ export class StreamLoading implements StreamTarget, AsyncDisposable {
       document: machine.document,
       regions: this.#regions,
       vcpus: states,
-      board: boardFromJson(parseRecord("board.json", board), "board.json"),
+      board,
       devices,
     };
   }
+}
+
+function early(name: string, before: string): DocumentError {
+  return new DocumentError(`${name} comes before ${before}`, {
+    hint: `tar c ${FIRST} ${SECOND} mem cpu dev ${BOARD} ${END}`,
+  });
 }
 
 type Cpuid = MachineSnapshot["vcpus"][number]["cpuid"];

@@ -20,6 +20,7 @@ import type { FrozenMachine, Machine } from "../machine.ts";
 import { type BoardState, nanosecondsSince, readClock, writeClock } from "./board_state.ts";
 import { type DeviceRecord, restoreDevices, saveDevices } from "./device_state.ts";
 import { type SavedRegion, savedRegions } from "./regions.ts";
+import { unknownOf, withUnknown } from "./unknown_keys.ts";
 import { restoreVcpu, saveVcpu, vcpuFromJson, type VcpuState } from "./vcpu_state.ts";
 
 /** A machine's state but for its memory. */
@@ -33,12 +34,16 @@ export interface MachineSnapshot {
   readonly devices: readonly DeviceRecord[];
   /** What fw_cfg hands out, if it has one. */
   readonly fwCfg?: Readonly<Record<string, unknown>>;
+  /** Keys of vm.json's `state` that nobody knows. */
+  readonly unknown?: Readonly<Record<string, Json>>;
 }
 
 /** How a machine goes on. */
 export interface RestoreOptions {
   /** Its clocks stand for as long as it did not run; otherwise they are right again. Default false. */
   readonly clockStopped?: boolean;
+  /** It is the one machine that goes on elsewhere, no copy that its guest should hear of. Default false. */
+  readonly moved?: boolean;
 }
 
 /** Milliseconds to the second, as time stamp counters are measured. */
@@ -69,6 +74,7 @@ export function saveMachine(machine: Machine, frozen: FrozenMachine): MachineSna
   const { vcpus, vmFd } = frozen;
   const traits = traitsOf(machine.interruptible);
   const { firmwareItems } = machine;
+  const unknown = unknownOf(machine);
   return {
     document: machine.description,
     regions: savedRegions(machine.slots),
@@ -77,7 +83,10 @@ export function saveMachine(machine: Machine, frozen: FrozenMachine): MachineSna
       board: traits.irqchip ? readBoardBytes(vmFd) : undefined,
       clock: readClock(vmFd, Math.max(0, call(vcpus[0]!.fd, "GET_TSC_KHZ"))),
     },
-    devices: saveDevices(frozen),
+    devices: saveDevices(frozen).map((record) =>
+      withUnknown(record, unknown?.devices.get(record.name))
+    ),
+    ...(unknown === undefined ? {} : { unknown: unknown.state }),
     ...(firmwareItems === undefined ? {} : { fwCfg: firmwareItems }),
   };
 }

@@ -29,20 +29,41 @@ export class ProcessPages implements SavedMemory, Disposable {
     this.#traps = traps;
   }
 
-  *pieces({ base, size }: SavedRegion): Generator<{ offset: number; bytes: Uint8Array }> {
+  *pieces(region: SavedRegion): Generator<{ offset: number; bytes: Uint8Array }> {
+    const { base } = region;
+    const mapped = this.#traps.length > 0 ? undefined : this.#memory.map(base);
+    if (mapped === undefined) return yield* this.copies(region);
+    for (const { offset, length } of this.#places(region)) {
+      yield { offset, bytes: mapped.subarray(offset, offset + length) };
+    }
+  }
+
+  /**
+   * The same as copies, of memory that may be changing.
+   *
+   * @param region The region
+   */
+  *copies(region: SavedRegion): Generator<{ offset: number; bytes: Uint8Array }> {
+    for (const { offset, length } of this.#places(region)) {
+      yield { offset, bytes: this.read(region.base + offset, length) };
+    }
+  }
+
+  /** Where pieces are that may have something in them. */
+  *#places({ base, size }: SavedRegion): Generator<{ offset: number; length: number }> {
     let done = base;
     for (const { start, end } of this.#memory.written(base, base + size)) {
       // Records lie on multiples of their size; what two ranges share is read once.
       let at = Math.max(done, base + Math.floor((start - base) / CHUNK) * CHUNK);
       for (; at < end; at += CHUNK) {
-        yield { offset: at - base, bytes: this.read(at, Math.min(CHUNK, base + size - at)) };
+        yield { offset: at - base, length: Math.min(CHUNK, base + size - at) };
       }
       done = Math.max(done, at);
     }
   }
 
   /**
-   * Reads a piece.
+   * Copies a piece, which may be changing.
    *
    * @param address Guest-physical address
    * @param length Bytes, at most 64 KiB, within a region

@@ -6,7 +6,11 @@
 import { DocumentError } from "../../ffi/errors.ts";
 import type { Json } from "../../ffi/struct.ts";
 import type { MemorySlot } from "../memory.ts";
-import { field, objectOf } from "./json_fields.ts";
+import { field, objectOf, shown } from "./json_fields.ts";
+
+/** As many slots as each KVM since Linux 3.15 has for users (KVM_USER_MEM_SLOTS). */
+const MOST_REGIONS = 509;
+const NAME = /^[a-z]{1,16}[0-9]{1,4}$/;
 
 /** A region of guest-physical memory. */
 export interface SavedRegion {
@@ -33,22 +37,33 @@ export interface RegionFile {
 }
 
 /**
+ * The names of a machine's regions.
+ *
+ * @param slots Its memory
+ * @returns A name for each, in order
+ */
+export function regionNames(slots: readonly MemorySlot[]): string[] {
+  const counts = new Map<string, number>();
+  return slots.map(({ ram, readonly }) => {
+    const kind = ram ? "ram" : readonly ? "rom" : "file";
+    const number = counts.get(kind) ?? 0;
+    counts.set(kind, number + 1);
+    return `${kind}${number}`;
+  });
+}
+
+/**
  * A machine's regions.
  *
  * @param slots Its memory
  */
 export function savedRegions(slots: readonly MemorySlot[]): SavedRegion[] {
-  const counts = new Map<string, number>();
-  return slots.map(({ base, size, ram, readonly, shared }) => {
-    const kind = ram ? "ram" : readonly ? "rom" : "file";
-    const number = counts.get(kind) ?? 0;
-    counts.set(kind, number + 1);
-    return {
-      name: `${kind}${number}`,
-      ...{ base, size, ram, readonly },
-      ...(shared === undefined ? {} : { shared }),
-    };
-  });
+  const names = regionNames(slots);
+  return slots.map(({ base, size, ram, readonly, shared }, i) => ({
+    name: names[i]!,
+    ...{ base, size, ram, readonly },
+    ...(shared === undefined ? {} : { shared }),
+  }));
 }
 
 /**
@@ -60,12 +75,17 @@ export function savedRegions(slots: readonly MemorySlot[]): SavedRegion[] {
  */
 export function regionsFromJson(json: Json | undefined, where: string): SavedRegion[] {
   if (!Array.isArray(json)) throw new DocumentError(`${where}, state.memory: is no array`);
+  if (json.length > MOST_REGIONS) {
+    throw new DocumentError(
+      `${where}, state.memory: has ${json.length} regions, more than ${MOST_REGIONS}`,
+    );
+  }
   const names = new Set<string>();
   return json.map((entry, i) =>
     field(where, `state.memory[${i}]`, () => {
       const { name, base, size, ram, readonly, shared } = objectOf(entry);
-      if (typeof name !== "string" || !/^[a-z]+[0-9]+$/.test(name) || names.has(name)) {
-        throw new TypeError(`${JSON.stringify(name)} is no name for it`);
+      if (typeof name !== "string" || !NAME.test(name) || names.has(name)) {
+        throw new TypeError(`${shown(name)} is no name for it`);
       }
       names.add(name);
       if (typeof ram !== "boolean" || typeof readonly !== "boolean") {
@@ -83,11 +103,13 @@ export function regionsFromJson(json: Json | undefined, where: string): SavedReg
 
 function sharedFile(json: Json): { path: string; offset: number } {
   const { path, offset } = objectOf(json);
-  if (typeof path !== "string") throw new TypeError(`"shared" has no path`);
+  if (typeof path !== "string" || path === "" || path.includes("\0")) {
+    throw new TypeError(`"shared" has no path`);
+  }
   return { path, offset: wholeNumber(offset, "shared.offset") };
 }
 
 function wholeNumber(json: Json | undefined, key: string): number {
   if (typeof json === "number" && Number.isSafeInteger(json) && json >= 0) return json;
-  throw new TypeError(`"${key}" is ${JSON.stringify(json)}, no whole number`);
+  throw new TypeError(`"${key}" is ${shown(json)}, no whole number`);
 }

@@ -17,6 +17,8 @@ export const STREAM_VERSION = 1;
 export const CHUNK = 65536;
 /** Digits of a place in a region, so that records sort as they lie. */
 const PLACE_DIGITS = 10;
+/** Pieces of memory that stay as they are while others are looked at. */
+const MOST_PIECES = 64;
 
 /** Memory that is saved, by regions' names. */
 export interface SavedMemory {
@@ -46,19 +48,38 @@ export interface StateRecords {
  * @param snapshot The state
  */
 export function stateRecords(snapshot: MachineSnapshot): StateRecords {
-  const { document, regions, vcpus, board, devices, fwCfg } = snapshot;
-  const state = { version: STREAM_VERSION, time: new Date().toISOString(), memory: regions };
+  const { vcpus, board, devices } = snapshot;
   return {
-    machine: [
-      ["vm.json", { ...document, state }],
-      ...(fwCfg === undefined ? [] : [["fw_cfg.json", fwCfgToJson(fwCfg)] as const]),
-    ],
+    machine: machineRecords(snapshot),
     state: [
       ...vcpus.map((state, id) => [`cpu/${id}.json`, vcpuToJson(state)] as const),
       ["board.json", boardToJson(board)],
       ...devices.map((record) => [`dev/${record.name}.json`, record] as const),
     ],
   };
+}
+
+/**
+ * The records of what a machine is, which come first.
+ *
+ * @param snapshot Its state
+ */
+export function machineRecords(
+  { document, regions, fwCfg, unknown }: Pick<
+    MachineSnapshot,
+    "document" | "regions" | "fwCfg" | "unknown"
+  >,
+): Records {
+  const state = {
+    ...unknown,
+    version: STREAM_VERSION,
+    time: new Date().toISOString(),
+    memory: regions,
+  };
+  return [
+    ["vm.json", { ...document, state }],
+    ...(fwCfg === undefined ? [] : [["fw_cfg.json", fwCfgToJson(fwCfg)] as const]),
+  ];
 }
 
 /**
@@ -83,10 +104,12 @@ export async function writeMemory(
   regions: readonly SavedRegion[],
   memory: SavedMemory,
 ): Promise<void> {
+  let count = 0;
   for (const region of regions) {
     if (region.shared !== undefined) continue;
     for (const { offset, bytes } of memory.pieces(region)) {
       if (!isZero(bytes)) await writer.record(memoryRecord(region.name, offset), bytes);
+      if (++count % MOST_PIECES === 0) await writer.flush();
     }
   }
 }

@@ -37,6 +37,8 @@ export interface StreamOptions {
 
 /** A record that is no memory is JSON or an image of a disk in a folder: this much is read into one. */
 const MOST_RECORD = 2 ** 28;
+/** What another program says about a file is passed over. */
+const MOST_PAX = 2 ** 16;
 const NAME = /^[a-z0-9][A-Za-z0-9._/-]*$/;
 const PATH_UP = /(^|\/)\.\.?(\/|$)|\/\//;
 
@@ -45,6 +47,8 @@ const enum Part {
   HEADER,
   CONTENT,
   PADDING,
+  /** What is of no account. */
+  PASSED,
   ZEROS,
   DONE,
 }
@@ -145,6 +149,8 @@ export class StreamReader {
         return this.#contentDone();
       case Part.PADDING:
         return this.#paddingDone();
+      case Part.PASSED:
+        return this.#expect(Part.HEADER, this.#header);
       case Part.ZEROS:
         return this.#zerosDone();
       case Part.DONE:
@@ -171,10 +177,13 @@ export class StreamReader {
       if (this.#end === undefined) this.#cutOff();
       return this.#expect(Part.ZEROS, this.#padding);
     }
-    const { name, size, crc, file } = header;
+    const { name, size, crc, file, pax = false } = header;
     if (!file) {
-      if (!this.#edited || size !== 0) throw new DocumentError(`${name} is no plain file`);
-      return this.#expect(Part.HEADER, this.#header);
+      const passed = pax ? size <= MOST_PAX : size === 0;
+      if (!this.#edited || !passed) {
+        throw new DocumentError(`${JSON.stringify(name)} is no plain file`);
+      }
+      return this.#expect(Part.PASSED, new Uint8Array(size + padding(size)));
     }
     if (!NAME.test(name) || PATH_UP.test(name)) {
       throw new DocumentError(`The stream has a record named ${JSON.stringify(name)}`);
@@ -224,7 +233,7 @@ export class StreamReader {
   }
 
   #zerosDone(): void {
-    this.#requireZeros("at its end");
+    this.#requireZeros(`behind ${END}`);
     this.#expect(Part.DONE, new Uint8Array(0));
   }
 

@@ -21,6 +21,8 @@ export interface TarHeader {
   readonly crc: number | undefined;
   /** Whether it is a plain file; a folder, or what else tar has, carries nothing. */
   readonly file: boolean;
+  /** Whether its content only says more about the file behind it: a record of pax (POSIX.1-2001). */
+  readonly pax?: boolean;
 }
 
 const At = {
@@ -36,9 +38,13 @@ const At = {
   uname: 265,
 } as const;
 const NAME_BYTES = 100;
+/** What eleven octal digits can't say. */
+const MOST_SIZE = 2 ** 33;
 const CRC = /^crc32-([0-9a-f]{8})$/;
 /** Typeflags of plain files: '0', and NUL of the time before ustar. */
 const PLAIN: ReadonlySet<number> = new Set([0x30, 0]);
+/** 'x' and 'g': times and owners in other units, names that are too long. */
+const PAX: ReadonlySet<number> = new Set([0x78, 0x67]);
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("latin1");
@@ -84,6 +90,7 @@ export class TarHeaderWriter {
    */
   write(target: Uint8Array, name: string, size: number, crc: number): void {
     if (name.length > NAME_BYTES) throw new RangeError(`${name} is too long for tar`);
+    if (size >= MOST_SIZE) throw new RangeError(`${name} is too large for tar`);
     target.set(this.#blank);
     let sum = this.#blankSum + put(target, At.name, name);
     sum += put(target, At.size, size.toString(8).padStart(11, "0"));
@@ -118,6 +125,7 @@ export function parseTarHeader(block: Uint8Array): TarHeader | undefined {
     size,
     crc: crc === undefined ? undefined : parseInt(crc, 16),
     file: PLAIN.has(block[At.typeflag]!),
+    ...(PAX.has(block[At.typeflag]!) ? { pax: true } : {}),
   };
 }
 

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { DocumentError } from "../../ffi/errors.ts";
-import type { CpuidEntry } from "../../ffi/kvm/cpuid.ts";
+import { DocumentError, HostError } from "../../ffi/errors.ts";
+import { type CpuidEntry, MAX_CPUID_ENTRIES } from "../../ffi/kvm/cpuid.ts";
 import {
   readVcpuBytes,
   type StateTraits,
@@ -21,7 +21,7 @@ import {
 } from "../../ffi/kvm/structs.ts";
 import type { Vcpu } from "../../ffi/kvm/vcpu.ts";
 import type { Json, StructType } from "../../ffi/struct.ts";
-import { base64, bytesOfBase64, field, hex, objectOf, wideNumber } from "./json_fields.ts";
+import { base64, bytesOfBase64, field, hex, objectOf, shown, wideNumber } from "./json_fields.ts";
 
 /** IA32_TIME_STAMP_COUNTER. */
 export const IA32_TSC = 0x10;
@@ -71,6 +71,8 @@ function opaque(key: string, set: Part["set"]): Part {
   };
 }
 
+/** MAX_IO_MSRS of KVM. */
+const MOST_MSRS = 256;
 /** Bytes from one register of the local APIC to the next; each has 32 bits. */
 const APIC_STEP = 16;
 
@@ -96,9 +98,9 @@ const PARTS: readonly Part[] = [
     fromJson(json, bytes) {
       const view = new DataView(bytes.buffer);
       for (const [at, value] of Object.entries(objectOf(json))) {
-        const offset = Number(at);
-        if (!Number.isInteger(offset / APIC_STEP) || offset < 0 || offset >= bytes.length) {
-          throw new TypeError(`has no register ${at}`);
+        const offset = /^0x[0-9a-f]{1,3}$/.test(at) ? Number(at) : NaN;
+        if (!Number.isInteger(offset / APIC_STEP) || offset >= bytes.length) {
+          throw new TypeError(`has no register ${shown(at)}`);
         }
         view.setUint32(offset, Number(wideNumber(value, 32)), true);
       }
@@ -129,6 +131,7 @@ export function saveVcpu(vcpu: Vcpu, traits: StateTraits): VcpuState {
  * @param state What {@linkcode saveVcpu} gave
  * @param traits What the host's KVM has
  * @param tsc Its time stamp counter, if that is to go on from somewhere
+ * @throws {DocumentError} If KVM does not take a part of it, naming that
  */
 export function restoreVcpu(
   vcpu: Vcpu,
@@ -138,7 +141,18 @@ export function restoreVcpu(
 ): void {
   // Before the deadline of the local APIC's timer, which is measured by it.
   if (tsc !== undefined) vcpu.setMsrs([[IA32_TSC, tsc]]);
-  writeVcpuBytes(vcpu, state.bytes, traits);
+  try {
+    writeVcpuBytes(vcpu, state.bytes, traits);
+  } catch (error) {
+    const part = error instanceof HostError
+      ? PARTS.find(({ set }) => error.syscall === `KVM_${set}`)
+      : undefined;
+    if (part === undefined) throw error;
+    throw new DocumentError(
+      `cpu/${vcpu.id}.json, ${part.key}: ${(error as HostError).message}`,
+      { cause: error, hint: "a CPU has no such state, or this host's KVM can't give it" },
+    );
+  }
 }
 
 /**
@@ -196,7 +210,11 @@ export function vcpuFromJson(json: Json, where: string, powerOn: VcpuBytes): Vcp
   }
   const msrs = new Map<number, bigint>();
   field(where, "msrs", () => {
-    for (const [index, value] of Object.entries(objectOf(record.msrs ?? {}))) {
+    const entries = Object.entries(objectOf(record.msrs ?? {}));
+    if (entries.length > MOST_MSRS) {
+      throw new TypeError(`has ${entries.length} registers, more than ${MOST_MSRS}`);
+    }
+    for (const [index, value] of entries) {
       msrs.set(Number(wideNumber(index, 32)), wideNumber(value, 64));
     }
   });
@@ -209,6 +227,9 @@ export function vcpuFromJson(json: Json, where: string, powerOn: VcpuBytes): Vcp
 
 function cpuidFromJson(json: Json | undefined): CpuidEntry[] {
   if (!Array.isArray(json)) throw new TypeError("is no array of leaves");
+  if (json.length > MAX_CPUID_ENTRIES) {
+    throw new TypeError(`has ${json.length} leaves, more than ${MAX_CPUID_ENTRIES}`);
+  }
   return json.map((leaf) => {
     const { index = 0, flags = 0, ...words } = objectOf(leaf);
     const word = (key: string) => Number(wideNumber(words[key], 32));

@@ -73,6 +73,28 @@ export class IoThreadLoop implements Disposable {
   }
 
   /**
+   * Stands before it serves anything, if it is asked to.
+   *
+   * @param stands Told that it does, and for which pause
+   */
+  standAtFirst(stands: (pause: number) => void): void {
+    for (let pause = this.#askedPause; pause !== 0; pause = this.#askedPause) {
+      if (this.#pause !== pause) {
+        this.#pause = pause;
+        stands(pause);
+      }
+      this.#stand();
+    }
+    this.#pause = 0;
+  }
+
+  /** The number of the pause that it is asked for; 0 if it is not. */
+  get #askedPause(): number {
+    const request = this.#arena.ioRequest;
+    return request % IO_PAUSE === Request.PAUSE ? Math.floor(request / IO_PAUSE) : 0;
+  }
+
+  /**
    * Serves a device from now on.
    *
    * @param open The device
@@ -107,9 +129,8 @@ export class IoThreadLoop implements Disposable {
   run(): IoLeave {
     const dispatch = (fd: number, events: number) => this.#dispatch(fd, events);
     for (;;) {
-      const request = this.#arena.ioRequest;
-      const stop = request === Request.STOP;
-      const pause = request % IO_PAUSE === Request.PAUSE ? Math.floor(request / IO_PAUSE) : 0;
+      const stop = this.#arena.ioRequest === Request.STOP;
+      const pause = this.#askedPause;
       if (pause !== 0 && pause === this.#pause) {
         this.#stand();
         if (this.#arena.ioChangeAsked(this.#number)) return "change";

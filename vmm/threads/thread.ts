@@ -9,7 +9,7 @@ import { Errno } from "../../ffi/errno.ts";
 import { HostError, VmError } from "../../ffi/errors.ts";
 import type { Json } from "../../ffi/struct.ts";
 import type { Fault } from "../cpu/fault.ts";
-import type { DeviceEvent } from "../device.ts";
+import type { DeviceEvent, DevicePlan } from "../device.ts";
 import type { WatchPlan } from "../debug/watch_plan.ts";
 import type { DeviceSetPlan, EventSink, PlacedDevice } from "../device_set.ts";
 
@@ -56,8 +56,14 @@ export interface WatchChange {
 /** What a thread takes while it runs. */
 export type ThreadChange = DeviceChange | WatchChange;
 
+/** Code to load, before it is told what to run. */
+export interface LoadOrder {
+  readonly kind: "load";
+  readonly devices: readonly DevicePlan[];
+}
+
 /** What a thread is told. */
-export type ThreadOrder = Int32Array | VcpuAssignment | IoAssignment | ThreadChange;
+export type ThreadOrder = Int32Array | VcpuAssignment | IoAssignment | ThreadChange | LoadOrder;
 
 /** What went wrong in a thread. */
 interface Failure {
@@ -68,6 +74,7 @@ interface Failure {
 /** What a thread says. */
 export type ThreadReport =
   | { readonly kind: "ready" }
+  | { readonly kind: "loaded" }
   | { readonly kind: "event"; readonly device: string; readonly event: DeviceEvent }
   | { readonly kind: "changed"; readonly failure?: Failure }
   | {
@@ -97,6 +104,7 @@ export class MachineThread {
   #ended: ((report: ThreadReport) => void) | undefined;
   #changed: ((failure?: Failure) => void) | undefined;
   #stands: { pause: number; resolve(kept: Readonly<Record<string, Json>>): void } | undefined;
+  #loaded: (() => void) | undefined;
   #event: EventSink | undefined;
   #broken: string | undefined;
 
@@ -108,6 +116,7 @@ export class MachineThread {
     this.#worker.onerror = (event) => {
       event.preventDefault();
       this.#broken = event.message;
+      this.#loaded?.();
       this.#take({ kind: "failed", message: event.message });
     };
     this.#worker.postMessage(this.#lease);
@@ -153,6 +162,20 @@ export class MachineThread {
     if (hasDescriptors(more * WORKER_FILES)) return;
     throw new HostError("starting a thread", Errno.EMFILE, {
       hint: `\`ulimit -n\`: each thread takes up to ${WORKER_FILES} descriptors`,
+    });
+  }
+
+  /**
+   * Has it load devices' code before it runs anything.
+   *
+   * @param devices The devices
+   * @returns Resolves when it has
+   */
+  async load(devices: readonly DevicePlan[]): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#loaded = resolve;
+      if (this.#broken !== undefined) return resolve(); // which is told of when it is to run
+      this.#worker.postMessage({ kind: "load", devices } satisfies LoadOrder);
     });
   }
 
@@ -240,6 +263,9 @@ export class MachineThread {
         return;
       case "event":
         this.#event?.(report.device, report.event);
+        return;
+      case "loaded":
+        this.#loaded?.();
         return;
       case "changed":
         this.#changed?.(report.failure);

@@ -41,6 +41,12 @@ self.onmessage = async ({ data }: MessageEvent<ThreadOrder>) => {
     closeWhenIdle();
     return;
   }
+  if (data.kind === "load") {
+    // What does not load is told of when it is run.
+    await Promise.all(data.devices.map(typeOf)).catch(() => {});
+    report({ kind: "loaded" });
+    return;
+  }
   if (data.kind !== "vcpu" && data.kind !== "io") {
     changes.push(data);
     changeCame?.();
@@ -104,6 +110,7 @@ async function serveDevices(assignment: IoAssignment): Promise<undefined> {
   const devices = await openDevices(arena, assignment);
   try {
     using loop = new IoThreadLoop(arena, devices, id, plan.ioFds[id]!);
+    loop.standAtFirst((pause) => report({ kind: "stands", pause, kept: {} }));
     for (const open of devices.devices) {
       if (open.io === id) loop.serve(open, assignment.kept[open.name]);
     }

@@ -5,7 +5,7 @@
  * @module
  */
 import * as v from "valibot";
-import { diskFileStatus } from "../../ffi/disk_file.ts";
+import { diskFileStatus, lockDiskFile } from "../../ffi/disk_file.ts";
 import { VmError } from "../../ffi/errors.ts";
 import { check, libc } from "../../ffi/libc.ts";
 import type { Struct } from "../../ffi/struct.ts";
@@ -123,6 +123,10 @@ class Disk implements VirtioDevice {
     );
   }
 
+  kept(): undefined {
+    this.#requests!.settle();
+  }
+
   notified(queue: number): void {
     this.#requests!.serve(queue);
   }
@@ -140,9 +144,19 @@ class Disk implements VirtioDevice {
   }
 
   action(name: string, value?: string): boolean {
-    if (name !== "resize") return false;
-    this.#resize(value);
-    return true;
+    switch (name) {
+      case "resize":
+        this.#resize(value);
+        return true;
+      case "lend":
+        this.#lend();
+        return true;
+      case "reclaim":
+        this.#reclaim();
+        return true;
+      default:
+        return false;
+    }
   }
 
   readonly gauges: readonly string[] = ["capacity", "in_flight"];
@@ -150,6 +164,30 @@ class Disk implements VirtioDevice {
   stats(): Readonly<Record<string, number>> {
     const { capacity, writeback: _, ...counters } = this.#state.toJSON() as Record<string, number>;
     return { capacity: capacity! * SECTOR, ...counters };
+  }
+
+  /** Lets others have the image as the base of their overlays, while this VM stands. */
+  #lend(): void {
+    const { storage, readOnly } = this.#disk;
+    if (readOnly) return;
+    if (storage.kind !== "file") {
+      const what = storage.kind === "overlay" ? "with an overlay" : "of a server";
+      throw new VmError(`${this.#context.name}: a disk ${what} can't be shared with forks`, {
+        hint: "give the VM an image of its own, and the forks have overlays",
+      });
+    }
+    lockDiskFile(storage.fd, false, this.#config.path!);
+  }
+
+  /** Takes the image back. */
+  #reclaim(): void {
+    const { storage, readOnly } = this.#disk;
+    if (readOnly || storage.kind !== "file") return;
+    const path = this.#config.path!;
+    if (lockDiskFile(storage.fd, true, path)) return;
+    throw new VmError(`${this.#context.name}: forks of the VM still read ${path}`, {
+      hint: "the VM can go on once they have ended",
+    });
   }
 
   /** Gives the image a size, or looks how large it is by now, and tells the driver. */

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { QueueRig } from "../../tests/queue_rig.ts";
 import { DescFlag } from "../../tests/virtio_driver.ts";
+import { holdQueue, letQueueGo, resumeQueue } from "./queue.ts";
 import { Feature } from "./virtio_device.ts";
 
 Deno.test("chains are popped in order and pushed in any", () => {
@@ -259,4 +260,48 @@ Deno.test("a queue lends no more chains than it has descriptors, however short t
   assert.throws(() => queue.pop(), /more chains than its 4 descriptors/);
   queue.unpop(chains.pop()!);
   assert.equal(queue.pop()!.writable, 0);
+});
+
+Deno.test("a queue that is held looks empty, and takes what was popped before", () => {
+  using rig = new QueueRig();
+  const words = new Int32Array(rig.state.view.buffer);
+  const queue = rig.open();
+  const [first] = [rig.driver.add({ write: [4] }), rig.driver.add({ write: [4] })];
+  const chain = queue.pop()!;
+  holdQueue(words);
+  assert.equal(queue.ready, false);
+  assert.equal(queue.waiting, 0);
+  assert.equal(queue.pop(), undefined);
+  assert.equal(queue.enableNotifications(), false);
+  chain.writeU32(0, 7);
+  queue.push(chain, 4);
+  queue.signal();
+  assert.equal(rig.interrupts, 1);
+  assert.deepEqual(rig.driver.collect().map(({ request }) => request === first), [true]);
+  assert.equal(letQueueGo(words), true);
+  assert.equal(queue.waiting, 1);
+  rig.stop();
+  holdQueue(words);
+  assert.equal(letQueueGo(words), false);
+});
+
+Deno.test("a queue goes on where another one like it had got", () => {
+  using rig = new QueueRig();
+  const words = new Int32Array(rig.state.view.buffer);
+  const queue = rig.open();
+  for (let i = 0; i < 20; i++) {
+    rig.driver.add({ write: [4] });
+    queue.push(queue.pop()!, 4);
+    rig.driver.collect();
+  }
+  rig.driver.add({ write: [5] });
+  const { last_avail_idx, next_used_idx } = rig.state;
+  rig.place(rig.state.size, rig.driver.desc, rig.driver.avail, rig.driver.used);
+  Object.assign(rig.state, { last_avail_idx, next_used_idx });
+  resumeQueue(words, true);
+  assert.equal(queue.waiting, 1);
+  queue.push(queue.pop()!, 5);
+  assert.deepEqual(rig.driver.collect().map(({ written }) => written), [5]);
+  resumeQueue(words, false);
+  assert.equal(queue.ready, false);
 });

@@ -202,8 +202,11 @@ export interface VirtioDevice {
    * @param kept What {@linkcode kept} gave, if it goes on from a saved state; not to be trusted
    */
   attend?(loop: IoLoop, kept?: Json): void;
-  /** On the I/O thread, while nothing is in flight: what it has to remember that its state does not have. */
-  kept?(): Json;
+  /**
+   * On the I/O thread, while nothing is in flight: what it has to remember that its state does not have.
+   * What this thread alone knows of its storage goes there too.
+   */
+  kept?(): Json | undefined;
   /** On the I/O thread, after {@linkcode VirtioContext.wake} or output's reader caught up. */
   wake?(): void;
   /**

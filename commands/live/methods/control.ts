@@ -20,7 +20,8 @@ export const methods: MethodGroup = (vm) => {
       ...(vm.foreground ? { foreground: true } : {}),
     }),
     wait: (_params, { gone }) => vm.exit(gone),
-    kill: async () => vm.record(await machine.stop()),
+    kill: async ({ timeout }) =>
+      vm.record(await machine.stop(timeout === true ? "timeout" : "killed")),
     pause: async () => {
       await machine.pause();
       return vm.handle();

@@ -38,6 +38,8 @@ export const methods: MethodGroup = ({ machine }) => ({
       ...(kernel === undefined ? {} : { kernel }),
     };
   },
+  /** Somebody has written to memory by the files behind it. */
+  written: ({ ranges }) => machine.memoryWritten(ranges as [number, number][]),
   /** Registers of one vCPU or of all: `[{cpu, registers: {rip: "0x…"}}]`. */
   registers: ({ cpu, names }) =>
     machine.inspect(({ vcpus }) =>

@@ -7,6 +7,7 @@
 import { VmError } from "../../../ffi/errors.ts";
 import type { TrapByte } from "../../../vmm/debug/code_patches.ts";
 import { type SlotRecord, slotRecords } from "../../../vmm/debug/process_memory.ts";
+import type { FrozenMachine, Machine } from "../../../vmm/machine.ts";
 import { saveMachine } from "../../../vmm/state/machine_state.ts";
 import type { SavedRegion } from "../../../vmm/state/regions.ts";
 import { type Records, stateRecords } from "../../../vmm/state/save_stream.ts";
@@ -25,22 +26,28 @@ export interface HeldState {
   readonly state: Records;
 }
 
+/**
+ * The state of a machine that is frozen.
+ *
+ * @param machine The machine
+ * @param frozen What its `freeze` shows
+ */
+export function heldState(machine: Machine, frozen: FrozenMachine): HeldState {
+  const snapshot = saveMachine(machine, frozen);
+  return {
+    pid: Deno.pid,
+    slots: slotRecords(machine.slots),
+    traps: machine.traps,
+    regions: snapshot.regions,
+    ...stateRecords(snapshot),
+  };
+}
+
 /** The group `state`. */
 export const methods: MethodGroup = (vm) => {
   const { machine } = vm;
   /** Who holds the VM, and what lets it go. */
   const holds = new Map<RpcClient, () => void>();
-
-  const held = (frozen: Parameters<Parameters<typeof machine.freeze>[0]>[0]): HeldState => {
-    const snapshot = saveMachine(machine, frozen);
-    return {
-      pid: Deno.pid,
-      slots: slotRecords(machine.slots),
-      traps: machine.traps,
-      regions: snapshot.regions,
-      ...stateRecords(snapshot),
-    };
-  };
 
   return {
     /** Holds the VM until the same client lets it go, or is gone. */
@@ -52,7 +59,7 @@ export const methods: MethodGroup = (vm) => {
       client.gone.addEventListener("abort", () => released.resolve());
       machine.freeze(async (frozen) => {
         if (client.gone.aborted) return;
-        shown.resolve(held(frozen));
+        shown.resolve(heldState(machine, frozen));
         await Promise.race([released.promise, machine.ended]);
       }).catch(shown.reject).finally(() => holds.delete(client));
       return shown.promise;

@@ -51,6 +51,8 @@ export interface DiskBackend {
   submit(): void;
   /** Gives up what can be given up; each request still ends by a `done`, in bounded time. */
   cancel(): void;
+  /** While no request is under way: has the storage hold what only this thread knows of it. */
+  settle?(): void;
   /** Frees what was made on this thread. No request is under way any more when it returns. */
   close(): void;
 }

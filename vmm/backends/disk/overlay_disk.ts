@@ -130,14 +130,19 @@ export class OverlayDisk implements DiskBackend {
     this.#io.cancel();
   }
 
-  close(): void {
-    this.#io.close();
+  /** What can't be written stays for the next flush to tell of. */
+  settle(): void {
     if (!this.#file.kept || !this.#map.stale) return;
     this.#map.take();
-    // Nobody is left to tell: what can't be written is as lost as at a power cut.
-    if (libc.fdatasync(this.#file.fd) === 0 && this.#map.store() === 0) {
-      libc.fdatasync(this.#file.fd);
-    }
+    const stored = libc.fdatasync(this.#file.fd) === 0 && this.#map.store() === 0 &&
+      libc.fdatasync(this.#file.fd) === 0;
+    if (!stored) this.#map.putBack();
+  }
+
+  /** Nobody is left to tell: what can't be written is as lost as at a power cut. */
+  close(): void {
+    this.#io.close();
+    this.settle();
   }
 
   #readRun(tag: number): void {

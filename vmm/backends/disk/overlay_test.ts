@@ -88,6 +88,20 @@ Deno.test("a cluster's bit is in the file only after a flush, or at the VM's end
   assert.deepEqual(folder.clusters, [1, 1, 1, 1, 0]);
 });
 
+Deno.test("a disk whose state is taken has all its clusters in the file", async () => {
+  using folder = new Folder();
+  await using vm = await folder.open();
+  const guest = new BlockGuest(vm);
+  await guest.write(0, pattern(512, 9));
+  assert.deepEqual(folder.clusters, [0, 0, 0, 0, 0]);
+  vm.threads.main.freeze!();
+  assert.equal(vm.threads.io.inFlight!(), 0);
+  assert.equal(vm.threads.io.kept!(), undefined);
+  assert.deepEqual(folder.clusters, [1, 0, 0, 0, 0]);
+  vm.threads.main.thaw!();
+  assert.deepEqual(await guest.read(0, 1), pattern(512, 9));
+});
+
 Deno.test("flushes together with writes: each flush covers what ended before it", async () => {
   using folder = new Folder();
   await using vm = await folder.open();

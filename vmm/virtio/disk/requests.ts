@@ -120,6 +120,11 @@ export class DiskRequests implements DiskClient {
     this.#backend.cancel();
   }
 
+  /** Has the storage hold all that belongs there; nothing is under way. */
+  settle(): void {
+    this.#backend.settle?.();
+  }
+
   /** Ends what is under way and frees the backend. */
   close(): void {
     this.#timer.at(Infinity);

@@ -1,0 +1,64 @@
+/**
+ * Copies of a VM of this process, as a fuzzer makes them: many, soon.
+ *
+ * @module
+ */
+import type { Machine } from "../../vmm/machine.ts";
+import { forkMachine, type ForkOptions, type ForkSource } from "../../vmm/state/fork.ts";
+import type { Vm } from "./vm.ts";
+
+/** How a copy is made. */
+export interface ForkVmOptions extends ForkOptions {
+  /** It waits for `resume` before its next instruction. Default false. */
+  readonly paused?: boolean;
+}
+
+/** Copies of one VM as it was when the pool was made; `await using` frees those that nobody took. */
+export class ForkPool implements AsyncDisposable {
+  readonly #source: ForkSource;
+  readonly #open: (machine: Machine, options: { paused?: boolean }) => Vm;
+  readonly #ready: Machine[] = [];
+
+  /**
+   * @param source What copies are made from
+   * @param open Makes a VM of a machine, and starts it
+   */
+  constructor(
+    source: ForkSource,
+    open: (machine: Machine, options: { paused?: boolean }) => Vm,
+  ) {
+    this.#source = source;
+    this.#open = open;
+  }
+
+  /** Copies that wait to be taken. */
+  get ready(): number {
+    return this.#ready.length;
+  }
+
+  /**
+   * Makes copies ahead of their use.
+   *
+   * @param count How many shall be ready
+   * @throws {HostError} If the host can't provide them
+   */
+  async prepare(count: number): Promise<void> {
+    while (this.#ready.length < count) this.#ready.push(await forkMachine(this.#source));
+  }
+
+  /**
+   * Takes a copy that is ready, or makes one; one with a name or settings of its own is always made.
+   *
+   * @param options How
+   * @returns The copy; dispose it to end it
+   * @throws {HostError} If the host can't provide it
+   */
+  async fork({ paused = false, ...own }: ForkVmOptions = {}): Promise<Vm> {
+    const ready = Object.keys(own).length === 0 ? this.#ready.pop() : undefined;
+    return this.#open(ready ?? await forkMachine(this.#source, own), { paused });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const machine of this.#ready.splice(0)) await machine[Symbol.asyncDispose]();
+  }
+}

@@ -1,0 +1,85 @@
+/**
+ * The owner's part where a migrating VM arrives: its machine is made and filled while it still runs on the
+ * other side, stands ready, and runs once the other owner has said so. `migration.ts` tells of the
+ * words.
+ *
+ * @module
+ */
+import { VmError } from "../../ffi/errors.ts";
+import type { Machine } from "../../vmm/machine.ts";
+import { DescriptorSource } from "../../vmm/state/descriptor_stream.ts";
+import { Word } from "./migration.ts";
+import { MOST_LINE, type PipeWord, parseLine, sayLine } from "./pipe_lines.ts";
+import { RunDirectory } from "./run_directory.ts";
+
+const STDIN = 0;
+const STDOUT = 1;
+const NEWLINE = 0x0a;
+
+/** A VM that arrives on this process's stdin. */
+export class Arrival {
+  #paused = false;
+
+  /**
+   * The machine is made, and its memory will come now: has its threads started, and says so.
+   *
+   * @param machine The machine
+   * @throws {VmError} If its name is taken, which is better told early
+   */
+  async made(machine: Machine): Promise<void> {
+    const { name } = machine.document;
+    if (name !== undefined && new RunDirectory(name).live) {
+      throw new VmError(`There is a live VM named "${name}" here already`, {
+        hint: "hvsh restore --live -n NAME gives the one that comes another name",
+      });
+    }
+    await machine.warmUp();
+    sayLine(STDOUT, { [Word.MADE]: true }); // to nobody, and the stream ends
+  }
+
+  /**
+   * Its state is there: waits until the other side lets it run.
+   *
+   * @param machine The machine
+   * @throws {VmError} If the other side keeps it
+   */
+  async ready(machine: Machine): Promise<void> {
+Deno.writeTextFileSync("/tmp/mig/t.log", `${(performance.timeOrigin+performance.now()).toFixed(2)} D standing..\n`, {append:true});
+    await machine.startStanding();
+Deno.writeTextFileSync("/tmp/mig/t.log", `${(performance.timeOrigin+performance.now()).toFixed(2)} D stands\n`, {append:true});
+    const word = sayLine(STDOUT, { [Word.RESTORED]: true }) ? readLine() : undefined;
+    if (word?.[Word.GO] !== true) {
+      throw new VmError("The VM has not been moved: the other side has ended, or keeps it");
+    }
+Deno.writeTextFileSync("/tmp/mig/t.log", `${(performance.timeOrigin+performance.now()).toFixed(2)} D go read\n`, {append:true});    this.#paused = word.paused === true;
+  }
+
+  /**
+   * Lets it run.
+   *
+   * @param machine The machine
+   * @param paused Whether it is not to, although it did
+   * @throws {VmError} If the other side does not hear of it, and goes on
+   */
+  go(machine: Machine, paused: boolean): void {
+    // Who has said so runs: the other side ends as soon as it has read that.
+    if (!sayLine(STDOUT, { [Word.RUNNING]: true })) {
+      throw new VmError("The VM has not been moved: the other side has ended");
+    }
+Deno.writeTextFileSync("/tmp/mig/t.log", `${(performance.timeOrigin+performance.now()).toFixed(2)} D said running\n`, {append:true});    machine.letDevicesGo();
+    if (!paused && !this.#paused) machine.resume();
+  }
+}
+
+/** Reads a line of stdin, and no byte more; this process has nothing else to do meanwhile. */
+function readLine(): PipeWord | undefined {
+  const source = new DescriptorSource(STDIN, "stdin");
+  const line: number[] = [];
+  const byte = new Uint8Array(1);
+  while (line.length < MOST_LINE) {
+    if (source.read(byte) === 0) return undefined;
+    if (byte[0] === NEWLINE) return parseLine(new TextDecoder().decode(Uint8Array.from(line)));
+    line.push(byte[0]!);
+  }
+  return undefined;
+}

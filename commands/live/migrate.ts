@@ -1,0 +1,216 @@
+/**
+ * Moves a live VM through a command: memory in rounds while it runs, the rest while it is held, then the
+ * two owners settle between themselves which of them has it.
+ *
+ * @module
+ */
+import { VmError } from "../../ffi/errors.ts";
+import { DescriptorSink } from "../../vmm/state/descriptor_stream.ts";
+import { addDirty, dirtyBytes, type DirtyPages, MemoryRounds } from "../../vmm/state/memory_rounds.ts";
+import { ProcessPages } from "../../vmm/state/process_pages.ts";
+import { writeRecords } from "../../vmm/state/save_stream.ts";
+import { StreamWriter } from "../../vmm/state/stream_writer.ts";
+import {
+  type BegunMigration,
+  type ChangedPages,
+  type LastState,
+  type MigrationEnd,
+  Word,
+} from "./migration.ts";
+import { MovingCommand } from "./moving_command.ts";
+import { PacedSink } from "./paced_sink.ts";
+import { PipeLines } from "./pipe_lines.ts";
+import { RpcConnection } from "./rpc_connection.ts";
+import type { RunDirectory } from "./run_directory.ts";
+
+/** How a VM is moved. */
+export interface MigrateOptions {
+  /** The words of the command. */
+  readonly command: readonly string[];
+  /** The folder that it runs in. */
+  readonly cwd: string;
+  /** Milliseconds that the VM may stand. */
+  readonly downtime: number;
+  /** Bytes a second while it runs; Infinity for no limit. */
+  readonly rate: number;
+  /** Leave the VM where it is if it can't be moved within the downtime. */
+  readonly giveUp: boolean;
+}
+
+/** What was done so far. */
+export interface MigrationProgress {
+  /** Rounds while the VM ran, of which this is one. */
+  readonly round: number;
+  /** Bytes of this round. */
+  readonly bytes: number;
+  readonly milliseconds: number;
+}
+
+/** Who is told of it. */
+export interface Report {
+  round(progress: MigrationProgress): void;
+  /** Something that the person should know. */
+  note(text: string): void;
+}
+
+/** A migration that was done. */
+export interface Migrated extends MigrationEnd {
+  readonly rounds: number;
+  /** Bytes of the whole stream. */
+  readonly bytes: number;
+  readonly milliseconds: number;
+}
+
+/** The part of the downtime that memory may take; the rest is for devices, vCPUs and the other side. */
+const MEMORY_SHARE = 0.5;
+/** A round that is not smaller than this part of the one before it gets nowhere. */
+const SHRINKING = 0.9;
+/** After so many of those there is no use in more. */
+const MOST_VAIN_ROUNDS = 3;
+const MOST_ROUNDS = 60;
+/** How long the last round may take beyond what was estimated, before the VM is let go on. */
+const PATIENCE_SECONDS = 10;
+
+/**
+ * Moves a VM.
+ *
+ * @param vm Its folder
+ * @param options How
+ * @param report Told of it
+ * @returns What was done: the VM has ended here
+ * @throws {VmError} If it was not moved: it goes on here
+ */
+export async function migrate(
+  vm: RunDirectory,
+  options: MigrateOptions,
+  report: Report,
+): Promise<Migrated> {
+  using connection = await RpcConnection.open(vm.control);
+  const begun = await connection.call("migration.begin") as BegunMigration;
+  const start = performance.now();
+  await using command = await MovingCommand.start(options.command, options.cwd);
+  const sink = new PacedSink(new DescriptorSink(command.to.fd, options.command[0]!), options.rate);
+  try {
+    const stream = new Rounds(connection, begun, sink, options);
+    const lines = new PipeLines(command.from.fd);
+    const hear = async (word: string) => {
+      const said = await lines.next(connection.closed);
+      if (said?.[word] !== true) throw await command.failure(lines.said);
+    };
+    report.round(await stream.sendAll());
+    await hear(Word.MADE); // until then a VM that is held would wait for a process that starts
+    await stream.whileItIsHeld(await stream.sendChanges(report));
+    await hear(Word.RESTORED);
+Deno.writeTextFileSync("/tmp/mig/t.log", `${(performance.timeOrigin+performance.now()).toFixed(2)} C restored heard\n`, {append:true});    const { to, from } = command;
+    await connection.call("migration.takeOver", { pid: Deno.pid, to: to.fd, from: from.fd });
+Deno.writeTextFileSync("/tmp/mig/t.log", `${(performance.timeOrigin+performance.now()).toFixed(2)} C taken over\n`, {append:true});
+    command.leavePipes();
+    const end = await connection.call("migration.commit") as MigrationEnd;
+    const milliseconds = performance.now() - start;
+    return { ...end, rounds: stream.rounds, bytes: sink.bytes, milliseconds };
+  } catch (error) {
+    throw MovingCommand.hasEnded(error) ? await command.failure() : error;
+  }
+}
+
+/** The stream of one migration. */
+class Rounds {
+  /** How many there were while the VM ran. */
+  rounds = 0;
+  readonly #connection: RpcConnection;
+  readonly #begun: BegunMigration;
+  readonly #sink: PacedSink;
+  readonly #options: MigrateOptions;
+  readonly #writer: StreamWriter;
+  readonly #memory: MemoryRounds;
+  /** Bytes a millisecond, as the other side took them. */
+  #pace = 0;
+
+  constructor(
+    connection: RpcConnection,
+    begun: BegunMigration,
+    sink: PacedSink,
+    options: MigrateOptions,
+  ) {
+    this.#connection = connection;
+    this.#begun = begun;
+    this.#sink = sink;
+    this.#options = options;
+    this.#writer = new StreamWriter(sink);
+    this.#memory = new MemoryRounds(this.#writer, begun.regions);
+  }
+
+  /** Sends what the machine is, and all its memory. */
+  async sendAll(): Promise<MigrationProgress> {
+    using memory = this.#pages();
+    return await this.#round(async () => {
+      await writeRecords(this.#writer, this.#begun.machine);
+      await this.#memory.sendAll(memory);
+    });
+  }
+
+  /** Sends what changes until the rest fits into the downtime, or gets no less; gives that. */
+  async sendChanges(report: Report): Promise<DirtyPages> {
+    using memory = this.#pages();
+    let before = Infinity;
+    let vain = 0;
+    for (;;) {
+      const dirty = await this.#changed();
+      const left = dirtyBytes(dirty);
+      if (left / this.#pace <= this.#options.downtime * MEMORY_SHARE) return dirty;
+      vain = left >= before * SHRINKING ? vain + 1 : 0;
+      if (vain >= MOST_VAIN_ROUNDS || this.rounds >= MOST_ROUNDS) {
+        const text = `the guest changes memory faster than it is sent: it will stand for about ${
+          Math.ceil(left / this.#pace)
+        } ms`;
+        if (this.#options.giveUp) {
+          throw new VmError(`Given up: ${text}`, { hint: "a longer --downtime" });
+        }
+        report.note(text);
+        return dirty;
+      }
+      before = left;
+      report.round(await this.#round(() => this.#memory.sendDirty(memory, dirty)));
+    }
+  }
+
+  /** Holds the VM and sends all the rest. */
+  async whileItIsHeld(left: DirtyPages): Promise<void> {
+    const seconds = PATIENCE_SECONDS + 2 * dirtyBytes(left) / this.#pace / 1000;
+    const held = await this.#connection.call("migration.hold", { seconds }) as LastState;
+Deno.writeTextFileSync("/tmp/mig/t.log", `${(performance.timeOrigin+performance.now()).toFixed(2)} C held\n`, {append:true});
+    addDirty(left, pagesOf(held));
+    this.#sink.unlimited = true;
+    using memory = new ProcessPages(held.pid, held.slots, held.traps);
+    await this.#memory.sendDirty(memory, left);
+Deno.writeTextFileSync("/tmp/mig/t.log", `${(performance.timeOrigin+performance.now()).toFixed(2)} C dirty sent\n`, {append:true});
+    await writeRecords(this.#writer, held.state);
+    await this.#writer.end();
+Deno.writeTextFileSync("/tmp/mig/t.log", `${(performance.timeOrigin+performance.now()).toFixed(2)} C end written\n`, {append:true});  }
+
+  #pages(): ProcessPages {
+    const { pid, slots, traps } = this.#begun;
+    return new ProcessPages(pid, slots, traps); // traps that come or go later are changes of memory too
+  }
+
+  async #changed(): Promise<DirtyPages> {
+    return pagesOf(await this.#connection.call("migration.dirty") as ChangedPages);
+  }
+
+  async #round(send: () => Promise<void>): Promise<MigrationProgress> {
+    const { bytes, waited } = this.#sink;
+    const start = performance.now();
+    await send();
+    const milliseconds = performance.now() - start;
+    const sent = this.#sink.bytes - bytes;
+    // A round of few bytes tells of the pipe's own memory, not of the way.
+    const pace = sent / (milliseconds - (this.#sink.waited - waited));
+    this.#pace = this.#pace === 0 ? pace : Math.min(this.#pace, pace);
+    this.rounds++;
+    return { round: this.rounds, bytes: sent, milliseconds };
+  }
+}
+
+function pagesOf({ dirty }: ChangedPages): DirtyPages {
+  return dirty.map((text) => Uint8Array.fromBase64(text));
+}

@@ -1,0 +1,219 @@
+/**
+ * The owner's part of a VM's migration. Exactly one of two machines goes on, whoever is killed:
+ *
+ *     client                  this owner                        the other owner
+ *     the stream →
+ *                                                        ← {"made":true}: it is worth a last round
+ *                                                        ← {"restored":true}: it is ready, and stands
+ *     takeOver: its pipes →   has them itself
+ *     commit →                → {"go":true,"paused":false}
+ *                                                        ← {"running":true}, and then it runs
+ *                             ends
+ *
+ * Before `go` the other side ends when its stdin does; after it this side waits for `running`, and goes on
+ * if the other side's stdout ends without it.
+ *
+ * @module
+ */
+import { VmError } from "../../ffi/errors.ts";
+import { closeFile, openFile, OpenFlag } from "../../ffi/files.ts";
+import { slotRecords } from "../../vmm/debug/process_memory.ts";
+import { savedRegions } from "../../vmm/state/regions.ts";
+import { machineRecords, type Records } from "../../vmm/state/save_stream.ts";
+import { heldState, type HeldState } from "./methods/state.ts";
+import type { OwnedVm } from "./methods.ts";
+import type { ExitRecord } from "./owner.ts";
+import { PipeLines, sayLine } from "./pipe_lines.ts";
+
+/** What is said between the two sides, a line of JSON each. */
+export const Word = { MADE: "made", RESTORED: "restored", GO: "go", RUNNING: "running" } as const;
+
+/** A VM whose migration has begun. */
+export type BegunMigration = Pick<HeldState, "pid" | "slots" | "traps" | "regions" | "machine">;
+
+/** Pages that have changed, a region each, in base64. */
+export interface ChangedPages {
+  readonly dirty: readonly string[];
+}
+
+/** A VM that is held for its last round. */
+export type LastState = HeldState & ChangedPages;
+
+/** How a migration ended. */
+export interface MigrationEnd {
+  readonly exit: ExitRecord;
+  /** Milliseconds from when the VM was to be held to when the other side said that its one runs. */
+  readonly downtime: number;
+}
+
+/** One attempt to move a VM. */
+export class Migration {
+  readonly #vm: OwnedVm;
+  readonly #over: () => void;
+  readonly #left = new AbortController();
+  /** What the other side was told that the machine is. */
+  #told = "";
+  #release: (() => void) | undefined;
+  #limit: ReturnType<typeof setTimeout> | undefined;
+  #heldSince = 0;
+  #paused = false;
+  #pipes: { readonly to: number; readonly from: number } | undefined;
+  #decided = false;
+  #ended = false;
+  #late = false;
+
+  /**
+   * @param vm The VM
+   * @param over Called when it is over
+   */
+  constructor(vm: OwnedVm, over: () => void) {
+    this.#vm = vm;
+    this.#over = over;
+  }
+
+  /** Begins the log. */
+  begin(): BegunMigration {
+    const { machine } = this.#vm;
+    if (machine.state !== "running" && machine.state !== "paused") {
+      this.#end();
+      throw new VmError(`Cannot migrate a VM that is ${machine.state}`);
+    }
+    machine.dirtyLog.start();
+    this.#told = JSON.stringify(machine.description);
+    return {
+      pid: Deno.pid,
+      slots: slotRecords(machine.slots),
+      traps: machine.traps,
+      regions: savedRegions(machine.slots),
+      machine: this.#records(),
+    };
+  }
+
+  /** What has changed since the last time. */
+  dirty(): ChangedPages {
+    return { dirty: this.#vm.machine.dirtyLog.take().map((bitmap) => bitmap.toBase64()) };
+  }
+
+  /**
+   * Holds the VM.
+   *
+   * @param seconds At most for so long, unless the other side was told to go by then
+   */
+  hold(seconds: number): Promise<LastState> {
+    const { machine } = this.#vm;
+    if (this.#release !== undefined) throw new VmError("The VM is held already");
+    const released = Promise.withResolvers<void>();
+    const shown = Promise.withResolvers<LastState>();
+    this.#release = released.resolve;
+Deno.writeTextFileSync("/tmp/mig/t.log", `${(performance.timeOrigin+performance.now()).toFixed(2)} S hold begins\n`, {append:true});    this.#heldSince = performance.now();
+    this.#paused = machine.state === "paused";
+    this.#limit = setTimeout(() => {
+      this.#late = true;
+      this.abandon();
+    }, seconds * 1000);
+    machine.freeze(async (frozen) => {
+Deno.writeTextFileSync("/tmp/mig/t.log", `${(performance.timeOrigin+performance.now()).toFixed(2)} S frozen\n`, {append:true});      if (this.#ended) return;
+      // A device that the guest has let go meanwhile is one that the other side has.
+      if (JSON.stringify(machine.description) !== this.#told) {
+        throw new VmError("The VM's devices have changed while it was being migrated", {
+          hint: "try again",
+        });
+      }
+      shown.resolve({ ...heldState(machine, frozen), ...this.dirty() });
+Deno.writeTextFileSync("/tmp/mig/t.log", `${(performance.timeOrigin+performance.now()).toFixed(2)} S state taken\n`, {append:true});      await Promise.race([released.promise, machine.ended]);
+    }).catch(shown.reject);
+    return shown.promise;
+  }
+
+  /**
+   * Takes the client's pipes.
+   *
+   * @param pid The client
+   * @param to Its end of the pipe to the other side
+   * @param from And of the one from there
+   */
+  takeOver(pid: number, to: number, from: number): void {
+    this.#requireHeld();
+    const writer = openFile(`/proc/${pid}/fd/${to}`, OpenFlag.WRONLY | OpenFlag.NONBLOCK);
+    try {
+      const reader = openFile(`/proc/${pid}/fd/${from}`, OpenFlag.RDONLY | OpenFlag.NONBLOCK);
+      this.#pipes = { to: writer, from: reader };
+    } catch (error) {
+      closeFile(writer);
+      throw error;
+    }
+  }
+
+  /**
+   * Has the other side go, and ends the VM once that one runs.
+   *
+   * @returns How it ended
+   * @throws {VmError} If the other side did not run; this VM goes on
+   */
+  async commit(): Promise<MigrationEnd> {
+    this.#requireHeld();
+    if (this.#pipes === undefined) throw new VmError("There are no pipes to the other side");
+    const { to, from } = this.#pipes;
+    const { machine } = this.#vm;
+Deno.writeTextFileSync("/tmp/mig/t.log", `${(performance.timeOrigin+performance.now()).toFixed(2)} S commit\n`, {append:true});    clearTimeout(this.#limit);
+    this.#decided = true;
+    try {
+      if (!sayLine(to, { [Word.GO]: true, paused: this.#paused })) throw gone();
+      this.#closeWriter(); // what relays it ends when the other side does
+      const line = await new PipeLines(from).next(this.#left.signal);
+      if (line?.[Word.RUNNING] !== true) throw gone();
+    } catch (error) {
+      this.#end();
+      throw error;
+    }
+Deno.writeTextFileSync("/tmp/mig/t.log", `${(performance.timeOrigin+performance.now()).toFixed(2)} S running read\n`, {append:true});    const downtime = performance.now() - this.#heldSince;
+    const ended = machine.stop("migrated");
+    this.#end();
+    return { exit: this.#vm.record(await ended), downtime };
+  }
+
+  /** The client is gone, or has taken too long: the VM goes on, unless the other side was told to go. */
+  abandon(): void {
+    if (!this.#decided) this.#end();
+  }
+
+  #records(): Records {
+    const { machine } = this.#vm;
+    const { description: document, firmwareItems: fwCfg } = machine;
+    const regions = savedRegions(machine.slots);
+    return machineRecords({ document, regions, ...(fwCfg === undefined ? {} : { fwCfg }) });
+  }
+
+  #requireHeld(): void {
+    if (this.#release !== undefined && !this.#ended && !this.#decided) return;
+    throw new VmError(
+      this.#late ? "The VM was let go on: the last round took too long" : "The VM is not held",
+    );
+  }
+
+  #closeWriter(): void {
+    const { to, from } = this.#pipes!;
+    this.#pipes = { to: -1, from };
+    closeFile(to);
+  }
+
+  #end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    clearTimeout(this.#limit);
+    this.#left.abort();
+    const { machine } = this.#vm;
+    if (machine.state !== "ended") machine.dirtyLog.stop();
+    if (this.#pipes !== undefined) {
+      if (this.#pipes.to >= 0) closeFile(this.#pipes.to);
+      closeFile(this.#pipes.from);
+      this.#pipes = undefined;
+    }
+    this.#release?.();
+    this.#over();
+  }
+}
+
+function gone(): VmError {
+  return new VmError("The other side ended before its VM ran; this one goes on");
+}
