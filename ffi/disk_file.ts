@@ -31,6 +31,7 @@ const BLKSSZGET = 0x1268;
 const F_OFD_SETLK = 37;
 const F_RDLCK = 0;
 const F_WRLCK = 1;
+const F_UNLCK = 2;
 const FLOCK_BYTES = 32;
 const EXDEV = 18;
 const ENOLCK = 37;
@@ -110,6 +111,17 @@ export function lockDiskFile(fd: number, exclusive: boolean, path: string): bool
   // Some network file systems have no locks at all.
   if (code === Errno.ENOTSUP || code === ENOLCK) return true;
   throw new HostError("fcntl", code, { path });
+}
+
+/**
+ * Undoes {@linkcode lockDiskFile}.
+ *
+ * @param fd The descriptor
+ */
+export function unlockDiskFile(fd: number): void {
+  const lock = new Int16Array(FLOCK_BYTES / 2);
+  lock[0] = F_UNLCK;
+  libc.fcntl_lock(fd, F_OFD_SETLK, lock); // which fails where there are no locks
 }
 
 /**

@@ -17,6 +17,7 @@ import { userNetworks } from "./bench/net_user.ts";
 import { type BenchResult, jsonLine, resultTable } from "./bench/result.ts";
 import { start } from "./bench/start.ts";
 import { startInProcess } from "./bench/start_in_process.ts";
+import { streams } from "./bench/streams.ts";
 import { Workbench } from "./bench/workbench.ts";
 
 const BENCHES: readonly Bench[] = [
@@ -27,6 +28,7 @@ const BENCHES: readonly Bench[] = [
   startInProcess,
   kick,
   forks,
+  streams,
   ...disks,
   ...taps,
   ...userNetworks,

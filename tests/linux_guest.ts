@@ -95,6 +95,16 @@ export class LinuxGuest implements AsyncDisposable {
     return new LinuxGuest(home.start(["run", ...flags, ...words], "open"));
   }
 
+  /**
+   * Starts one from a snapshot of another.
+   *
+   * @param home Where hvsh runs
+   * @param words What `hvsh restore` is given: the snapshot's file
+   */
+  static restore(home: HvshHome, words: readonly string[]): LinuxGuest {
+    return new LinuxGuest(home.start(["restore", ...words], "open"));
+  }
+
   /** Waits until the guest has said a name, and gives the value of its first time. */
   async said(name: string): Promise<string> {
     const found = new RegExp(`^${MARK}${name}(?: (.*))?\\r\\n`, "m");

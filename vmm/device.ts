@@ -114,6 +114,11 @@ export interface PrepareContext {
   readonly name: string;
   /** The VM's name, if it has one. */
   readonly vm?: string;
+  /**
+   * Whether another machine, in whose place this one is to go on, still uses what the device is to open:
+   * what only one may have it takes with the action `reclaim`.
+   */
+  readonly arriving?: boolean;
   /** Tells whoever watches the VM. */
   event(event: DeviceEvent): void;
 }
@@ -181,9 +186,10 @@ export interface Device {
    * them is done again, interrupt lines driven, connections made. Once, under the lock, in the main
    * thread, before the machine starts; `reset` was called before.
    *
+   * @param moved Whether it is the one machine that goes on elsewhere, no copy of it
    * @throws {TypeError} Naming a register that can't be so
    */
-  restored?(): void;
+  restored?(moved?: boolean): void;
   /** The machine has stood still for so many milliseconds: a time that only its guest may use up is later. */
   stood?(milliseconds: number): void;
   /** Takes input bytes (a console's keyboard); gives how many of them it took. */

@@ -197,9 +197,7 @@ export class Machine implements AsyncDisposable {
    * @throws {HostError} If the host has no room for it
    */
   lend(): (SlotFile | undefined)[] {
-    for (const { type, name } of this.devices) {
-      if (type === "disk") this.#act(name, "lend");
-    }
+    this.#actOnDisks("lend");
     this.#lent = true;
     const images = this.#restartParts.memory.images(!this.#arena.ran);
     this.#arena.ran = false;
@@ -411,10 +409,37 @@ export class Machine implements AsyncDisposable {
   /** Takes lent disks back. */
   #reclaim(): void {
     if (!this.#lent) return;
-    for (const { type, name } of this.devices) {
-      if (type === "disk") this.#act(name, "reclaim");
-    }
+    this.takeDisks();
     this.#lent = false;
+  }
+
+  /**
+   * Lets another machine have its disks that is to go on in its place. Only while it is frozen.
+   *
+   * @throws {VmError} If it can't
+   */
+  yieldDisks(): void {
+    if (this.#lent) {
+      throw new VmError("The VM's disks are lent to its forks", {
+        hint: "the VM can be moved once they have ended",
+      });
+    }
+    this.#actOnDisks("yield");
+  }
+
+  /**
+   * Takes its disks after {@linkcode yieldDisks} of this machine or of another.
+   *
+   * @throws {VmError} If others use one
+   */
+  takeDisks(): void {
+    this.#actOnDisks("reclaim");
+  }
+
+  #actOnDisks(action: string): void {
+    for (const { type, name } of this.devices) {
+      if (type === "disk") this.#act(name, action);
+    }
   }
 
   /** Lets the vCPUs run, unless the debugger has something to do before. */

@@ -62,6 +62,8 @@ export interface Resumption {
   readonly memory?: MachineMemory;
   /** What fw_cfg hands out, if it has one. */
   readonly fwCfg?: Readonly<Record<string, unknown>>;
+  /** Whether it is to go on in the place of another one, which still has its disks. */
+  readonly arriving?: boolean;
 }
 
 /**
@@ -107,6 +109,7 @@ export async function assembleMachine(
   const placer = new Placer({
     pci,
     ioThreads,
+    arriving: resumption?.arriving === true,
     event,
     ...(document.name === undefined ? {} : { vm: document.name }),
   });

@@ -96,7 +96,14 @@ export class Standstill {
       const { vcpus, vmFd, devices, timers } = machine;
       timers.hold();
       try {
-        return await work({ vcpus, vmFd, memory: devices.memory });
+        return await work({
+          vcpus,
+          vmFd,
+          // Views of much memory have V8 collect garbage, and not everybody looks.
+          get memory() {
+            return devices.memory;
+          },
+        });
       } finally {
         this.#looking = false;
         if (!machine.ending()) timers.letGo(); // else they have been cleared
@@ -120,7 +127,13 @@ export class Standstill {
       const { devices } = this.#machine;
       this.#frozen = true;
       try {
-        return await work({ ...inside, devices, kept: await this.#freeze() });
+        const frozen = { devices, kept: await this.#freeze() };
+        return await work(
+          Object.defineProperties(
+            frozen,
+            Object.getOwnPropertyDescriptors(inside),
+          ) as FrozenMachine,
+        );
       } finally {
         this.#frozen = false;
         this.#thaw();

@@ -9,7 +9,7 @@ import { VmError } from "../../ffi/errors.ts";
 import type { Machine } from "../../vmm/machine.ts";
 import { DescriptorSource } from "../../vmm/state/descriptor_stream.ts";
 import { Word } from "./migration.ts";
-import { MOST_LINE, type PipeWord, parseLine, sayLine } from "./pipe_lines.ts";
+import { MOST_LINE, parseLine, type PipeWord, sayLine } from "./pipe_lines.ts";
 import { RunDirectory } from "./run_directory.ts";
 
 const STDIN = 0;
@@ -18,8 +18,6 @@ const NEWLINE = 0x0a;
 
 /** A VM that arrives on this process's stdin. */
 export class Arrival {
-  #paused = false;
-
   /**
    * The machine is made, and its memory will come now: has its threads started, and says so.
    *
@@ -38,36 +36,25 @@ export class Arrival {
   }
 
   /**
-   * Its state is there: waits until the other side lets it run.
+   * Its state is there: starts it once the other side lets it run.
    *
    * @param machine The machine
-   * @throws {VmError} If the other side keeps it
+   * @param paused Whether it is to stay paused; it does anyway if it was
+   * @throws {VmError} If the other side keeps it; it has not run here then
    */
-  async ready(machine: Machine): Promise<void> {
-Deno.writeTextFileSync("/tmp/mig/t.log", `${(performance.timeOrigin+performance.now()).toFixed(2)} D standing..\n`, {append:true});
+  async start(machine: Machine, paused: boolean): Promise<void> {
     await machine.startStanding();
-Deno.writeTextFileSync("/tmp/mig/t.log", `${(performance.timeOrigin+performance.now()).toFixed(2)} D stands\n`, {append:true});
     const word = sayLine(STDOUT, { [Word.RESTORED]: true }) ? readLine() : undefined;
     if (word?.[Word.GO] !== true) {
       throw new VmError("The VM has not been moved: the other side has ended, or keeps it");
     }
-Deno.writeTextFileSync("/tmp/mig/t.log", `${(performance.timeOrigin+performance.now()).toFixed(2)} D go read\n`, {append:true});    this.#paused = word.paused === true;
-  }
-
-  /**
-   * Lets it run.
-   *
-   * @param machine The machine
-   * @param paused Whether it is not to, although it did
-   * @throws {VmError} If the other side does not hear of it, and goes on
-   */
-  go(machine: Machine, paused: boolean): void {
+    machine.takeDisks();
     // Who has said so runs: the other side ends as soon as it has read that.
     if (!sayLine(STDOUT, { [Word.RUNNING]: true })) {
       throw new VmError("The VM has not been moved: the other side has ended");
     }
-Deno.writeTextFileSync("/tmp/mig/t.log", `${(performance.timeOrigin+performance.now()).toFixed(2)} D said running\n`, {append:true});    machine.letDevicesGo();
-    if (!paused && !this.#paused) machine.resume();
+    machine.letDevicesGo();
+    if (!paused && word.paused !== true) machine.resume();
   }
 }
 

@@ -6,7 +6,12 @@
  */
 import { VmError } from "../../ffi/errors.ts";
 import { DescriptorSink } from "../../vmm/state/descriptor_stream.ts";
-import { addDirty, dirtyBytes, type DirtyPages, MemoryRounds } from "../../vmm/state/memory_rounds.ts";
+import {
+  addDirty,
+  dirtyBytes,
+  type DirtyPages,
+  MemoryRounds,
+} from "../../vmm/state/memory_rounds.ts";
 import { ProcessPages } from "../../vmm/state/process_pages.ts";
 import { writeRecords } from "../../vmm/state/save_stream.ts";
 import { StreamWriter } from "../../vmm/state/stream_writer.ts";
@@ -101,9 +106,8 @@ export async function migrate(
     await hear(Word.MADE); // until then a VM that is held would wait for a process that starts
     await stream.whileItIsHeld(await stream.sendChanges(report));
     await hear(Word.RESTORED);
-Deno.writeTextFileSync("/tmp/mig/t.log", `${(performance.timeOrigin+performance.now()).toFixed(2)} C restored heard\n`, {append:true});    const { to, from } = command;
+    const { to, from } = command;
     await connection.call("migration.takeOver", { pid: Deno.pid, to: to.fd, from: from.fd });
-Deno.writeTextFileSync("/tmp/mig/t.log", `${(performance.timeOrigin+performance.now()).toFixed(2)} C taken over\n`, {append:true});
     command.leavePipes();
     const end = await connection.call("migration.commit") as MigrationEnd;
     const milliseconds = performance.now() - start;
@@ -178,15 +182,13 @@ class Rounds {
   async whileItIsHeld(left: DirtyPages): Promise<void> {
     const seconds = PATIENCE_SECONDS + 2 * dirtyBytes(left) / this.#pace / 1000;
     const held = await this.#connection.call("migration.hold", { seconds }) as LastState;
-Deno.writeTextFileSync("/tmp/mig/t.log", `${(performance.timeOrigin+performance.now()).toFixed(2)} C held\n`, {append:true});
     addDirty(left, pagesOf(held));
     this.#sink.unlimited = true;
     using memory = new ProcessPages(held.pid, held.slots, held.traps);
     await this.#memory.sendDirty(memory, left);
-Deno.writeTextFileSync("/tmp/mig/t.log", `${(performance.timeOrigin+performance.now()).toFixed(2)} C dirty sent\n`, {append:true});
     await writeRecords(this.#writer, held.state);
     await this.#writer.end();
-Deno.writeTextFileSync("/tmp/mig/t.log", `${(performance.timeOrigin+performance.now()).toFixed(2)} C end written\n`, {append:true});  }
+  }
 
   #pages(): ProcessPages {
     const { pid, slots, traps } = this.#begun;

@@ -17,16 +17,21 @@
  */
 import { VmError } from "../../ffi/errors.ts";
 import { closeFile, openFile, OpenFlag } from "../../ffi/files.ts";
+import { delay } from "./delay.ts";
 import { slotRecords } from "../../vmm/debug/process_memory.ts";
 import { savedRegions } from "../../vmm/state/regions.ts";
 import { machineRecords, type Records } from "../../vmm/state/save_stream.ts";
-import { heldState, type HeldState } from "./methods/state.ts";
+import { type HeldState, heldState } from "./methods/state.ts";
 import type { OwnedVm } from "./methods.ts";
 import type { ExitRecord } from "./owner.ts";
 import { PipeLines, sayLine } from "./pipe_lines.ts";
 
 /** What is said between the two sides, a line of JSON each. */
 export const Word = { MADE: "made", RESTORED: "restored", GO: "go", RUNNING: "running" } as const;
+
+/** How long to wait for disks that the other side may have taken, and how often to look. */
+const MOST_DISK_MILLISECONDS = 5000;
+const DISK_MILLISECONDS = 20;
 
 /** A VM whose migration has begun. */
 export type BegunMigration = Pick<HeldState, "pid" | "slots" | "traps" | "regions" | "machine">;
@@ -71,13 +76,15 @@ export class Migration {
     this.#over = over;
   }
 
-  /** Begins the log. */
-  begin(): BegunMigration {
+  /** Begins the log; the VM stands for a moment, so that it need not be longer at the end. */
+  async begin(): Promise<BegunMigration> {
     const { machine } = this.#vm;
     if (machine.state !== "running" && machine.state !== "paused") {
       this.#end();
       throw new VmError(`Cannot migrate a VM that is ${machine.state}`);
     }
+    await machine.freeze((frozen) => heldState(machine, frozen));
+    if (this.#ended) throw new VmError("The client is gone");
     machine.dirtyLog.start();
     this.#told = JSON.stringify(machine.description);
     return {
@@ -105,14 +112,14 @@ export class Migration {
     const released = Promise.withResolvers<void>();
     const shown = Promise.withResolvers<LastState>();
     this.#release = released.resolve;
-Deno.writeTextFileSync("/tmp/mig/t.log", `${(performance.timeOrigin+performance.now()).toFixed(2)} S hold begins\n`, {append:true});    this.#heldSince = performance.now();
+    this.#heldSince = performance.now();
     this.#paused = machine.state === "paused";
     this.#limit = setTimeout(() => {
       this.#late = true;
       this.abandon();
     }, seconds * 1000);
     machine.freeze(async (frozen) => {
-Deno.writeTextFileSync("/tmp/mig/t.log", `${(performance.timeOrigin+performance.now()).toFixed(2)} S frozen\n`, {append:true});      if (this.#ended) return;
+      if (this.#ended) return;
       // A device that the guest has let go meanwhile is one that the other side has.
       if (JSON.stringify(machine.description) !== this.#told) {
         throw new VmError("The VM's devices have changed while it was being migrated", {
@@ -120,7 +127,7 @@ Deno.writeTextFileSync("/tmp/mig/t.log", `${(performance.timeOrigin+performance.
         });
       }
       shown.resolve({ ...heldState(machine, frozen), ...this.dirty() });
-Deno.writeTextFileSync("/tmp/mig/t.log", `${(performance.timeOrigin+performance.now()).toFixed(2)} S state taken\n`, {append:true});      await Promise.race([released.promise, machine.ended]);
+      await Promise.race([released.promise, machine.ended]);
     }).catch(shown.reject);
     return shown.promise;
   }
@@ -155,18 +162,21 @@ Deno.writeTextFileSync("/tmp/mig/t.log", `${(performance.timeOrigin+performance.
     if (this.#pipes === undefined) throw new VmError("There are no pipes to the other side");
     const { to, from } = this.#pipes;
     const { machine } = this.#vm;
-Deno.writeTextFileSync("/tmp/mig/t.log", `${(performance.timeOrigin+performance.now()).toFixed(2)} S commit\n`, {append:true});    clearTimeout(this.#limit);
+    clearTimeout(this.#limit);
     this.#decided = true;
     try {
+      machine.yieldDisks();
       if (!sayLine(to, { [Word.GO]: true, paused: this.#paused })) throw gone();
       this.#closeWriter(); // what relays it ends when the other side does
       const line = await new PipeLines(from).next(this.#left.signal);
       if (line?.[Word.RUNNING] !== true) throw gone();
     } catch (error) {
+      this.#closePipes();
+      await this.#takeDisks();
       this.#end();
       throw error;
     }
-Deno.writeTextFileSync("/tmp/mig/t.log", `${(performance.timeOrigin+performance.now()).toFixed(2)} S running read\n`, {append:true});    const downtime = performance.now() - this.#heldSince;
+    const downtime = performance.now() - this.#heldSince;
     const ended = machine.stop("migrated");
     this.#end();
     return { exit: this.#vm.record(await ended), downtime };
@@ -197,6 +207,27 @@ Deno.writeTextFileSync("/tmp/mig/t.log", `${(performance.timeOrigin+performance.
     closeFile(to);
   }
 
+  #closePipes(): void {
+    if (this.#pipes === undefined) return;
+    if (this.#pipes.to >= 0) closeFile(this.#pipes.to);
+    closeFile(this.#pipes.from);
+    this.#pipes = undefined;
+  }
+
+  /** The other side may just be ending that has them; a VM without its disks must not go on. */
+  async #takeDisks(): Promise<void> {
+    const { machine } = this.#vm;
+    for (let waited = 0;; waited += DISK_MILLISECONDS) {
+      try {
+        if (machine.state !== "ended") machine.takeDisks();
+        return;
+      } catch (error) {
+        if (waited >= MOST_DISK_MILLISECONDS) return machine.fail(error);
+      }
+      await delay(DISK_MILLISECONDS, this.#left.signal);
+    }
+  }
+
   #end(): void {
     if (this.#ended) return;
     this.#ended = true;
@@ -204,11 +235,7 @@ Deno.writeTextFileSync("/tmp/mig/t.log", `${(performance.timeOrigin+performance.
     this.#left.abort();
     const { machine } = this.#vm;
     if (machine.state !== "ended") machine.dirtyLog.stop();
-    if (this.#pipes !== undefined) {
-      if (this.#pipes.to >= 0) closeFile(this.#pipes.to);
-      closeFile(this.#pipes.from);
-      this.#pipes = undefined;
-    }
+    this.#closePipes();
     this.#release?.();
     this.#over();
   }

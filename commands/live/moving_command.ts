@@ -63,7 +63,9 @@ export class MovingCommand implements AsyncDisposable {
     child.on("error", (error) => {
       const { code } = error as { code?: string };
       started.reject(
-        new UsageError(`${word}: ${code === "ENOENT" ? "there is no such command" : error.message}`),
+        new UsageError(
+          `${word}: ${code === "ENOENT" ? "there is no such command" : error.message}`,
+        ),
       );
     });
     child.on("spawn", () => started.resolve());
@@ -86,7 +88,7 @@ export class MovingCommand implements AsyncDisposable {
     const { exitCode, signalCode } = this.#child;
     if (said !== "") {
       return new VmError(`${this.#word} said ${JSON.stringify(said.slice(0, 80))}`, {
-        hint: "its stdout must be `hvsh restore --live`'s and nobody else's",
+        hint: "leave its stdout to `hvsh restore --live`",
       });
     }
     const how = signalCode === null ? `status ${exitCode}` : `signal ${signalCode}`;

@@ -59,7 +59,7 @@ export class Owner implements AsyncDisposable {
   #closed = false;
 
   /**
-   * Takes the name and opens the control socket.
+   * Takes the name and opens the control socket, at which clients wait until {@linkcode serve} is called.
    *
    * @param machine The VM
    * @param name Its name
@@ -86,7 +86,6 @@ export class Owner implements AsyncDisposable {
     machine.listen((device) => {
       if (device === "") status.write(this.handle);
     });
-    this.#accept();
   }
 
   /** What others see. */
@@ -168,6 +167,11 @@ export class Owner implements AsyncDisposable {
     return { live: this.#name, state: "ended", reason: end.kind, status: end.status };
   }
 
+  /** Answers clients from now on. */
+  serve(): void {
+    this.#accept();
+  }
+
   async #accept(): Promise<void> {
     const vm: OwnedVm = {
       machine: this.#machine,
@@ -186,7 +190,7 @@ export class Owner implements AsyncDisposable {
     const find = methodFinder(vm);
     while (!this.#closed) {
       try {
-        this.#serve(await this.#listener.accept(), find);
+        this.#answer(await this.#listener.accept(), find);
       } catch {
         if (this.#closed) return;
         // Out of descriptors: the VM goes on, and clients that leave give some back.
@@ -195,7 +199,7 @@ export class Owner implements AsyncDisposable {
     }
   }
 
-  #serve(connection: Deno.UnixConn, find: FindMethod): void {
+  #answer(connection: Deno.UnixConn, find: FindMethod): void {
     if (!this.#mayAsk()) return connection.close();
     const client = serve(connection, find);
     this.#clients.add(client);

@@ -46,7 +46,7 @@ export class PipeLines {
         this.#said = line;
         return parseLine(line);
       }
-      if (this.#text.length >= MOST_LINE) return undefined;
+      if (this.#text.length >= MOST_LINE || !/^({|$)/.test(this.#text)) return undefined;
       const count = Number(libc.read(this.#fd, this.#chunk, BigInt(this.#chunk.length)));
       if (count > 0) {
         this.#text += new TextDecoder().decode(this.#chunk.subarray(0, count));

@@ -14,6 +14,7 @@ import { loadFolder } from "../../vmm/state/load_folder.ts";
 import { type LoadOptions, loadStream } from "../../vmm/state/load_stream.ts";
 import { ChunkSource } from "./chunk_source.ts";
 import type { DeviceChange } from "./device_change.ts";
+import { RunDirectory } from "./run_directory.ts";
 
 /** A saved state, and how its VM goes on; plain data. */
 export interface RestoreOrder {
@@ -48,7 +49,12 @@ export async function restoredMachine(
   const options: LoadOptions = {
     ...{ edited, force, clockStopped, moved: arrival !== undefined },
     ...(arrival === undefined ? {} : { made: (machine) => arrival.made(machine) }),
-    change: (document) => changed(document, order),
+    change(document) {
+      const own = changed(document, order);
+      // A stream's writer may have the name until it ends; a file's has not.
+      if (path !== undefined && own.name !== undefined) new RunDirectory(own.name).requireFree();
+      return own;
+    },
     changeDevice: (name, record) => changedRecord(name, record, order),
   };
   if (path === undefined) {
@@ -57,9 +63,9 @@ export async function restoredMachine(
       : new ChunkSource(bytes);
     return await loadStream(source, options);
   }
-  if (Deno.statSync(path).isDirectory) return await loadFolder(path, options);
   const fd = openFile(path, OpenFlag.RDONLY);
   try {
+    if (Deno.statSync(path).isDirectory) return await loadFolder(path, options);
     return await loadStream(new DescriptorSource(fd, path), options);
   } finally {
     closeFile(fd);

@@ -105,16 +105,27 @@ export class RunDirectory {
     lockByte(fd, Lock.FILES);
     try {
       if (!hasName(fd)) return false;
-      if (!tryLockByte(fd, Lock.OWNER)) {
-        throw new VmError(`There is a live VM named "${this.name}" already`, {
-          hint: `hvsh kill ${this.name}, or choose another name with -n`,
-        });
-      }
+      if (!tryLockByte(fd, Lock.OWNER)) throw this.#taken();
       for (const leftover of [this.exit, ...this.#files]) remove(leftover);
       return true;
     } finally {
       unlockByte(fd, Lock.FILES);
     }
+  }
+
+  /**
+   * Looks that no live VM has the name.
+   *
+   * @throws {VmError} If one has
+   */
+  requireFree(): void {
+    if (this.live) throw this.#taken();
+  }
+
+  #taken(): VmError {
+    return new VmError(`There is a live VM named "${this.name}" already`, {
+      hint: `hvsh kill ${this.name}, or choose another name with -n`,
+    });
   }
 
   /** Opens the lock file; undefined if it is not there, or not to be opened by who only looks. */

@@ -62,7 +62,7 @@ export async function runAttached(
   const watched = { console: new ConsoleTap(machine), events: new EventLog(machine) };
   await using owner = new AsyncDisposableStack();
   const own = (name: string) =>
-    owner.use(new Owner(machine, name, { ...watched, foreground: true }));
+    owner.use(new Owner(machine, name, { ...watched, foreground: true })).serve();
   if (document.name !== undefined) own(document.name);
   machine.listen((device, event) => {
     // What concerns the VM itself is said at its end.
@@ -143,7 +143,6 @@ export async function runDetached(
   arrival?: Arrival,
 ): Promise<number> {
   await using machine = await make();
-  await arrival?.ready(machine);
   const watched = { console: new ConsoleTap(machine), events: new EventLog(machine) };
   const name = machine.document.name ?? ownName();
   await using owner = new Owner(machine, name, { ...watched, foreground: false });
@@ -155,7 +154,8 @@ export async function runDetached(
   const stopListening = onSignals(() => machine.stop());
   const stopFailing = onUnhandled((error) => machine.fail(error));
   if (arrival === undefined) machine.start(options);
-  else arrival.go(machine, options.paused);
+  else await arrival.start(machine, options.paused);
+  owner.serve();
   running(owner.handle);
   const unlimit = limitTime(machine, options.timeout);
   try {

@@ -39,7 +39,8 @@ export const verb: Verb = {
     { line: "hvsh migrate web -- ssh host hvsh restore --live", needs: "kvm" },
     { line: "hvsh migrate web -- hvsh restore --live -n web2", needs: "kvm" },
     {
-      line: "hvsh migrate web --rate 50M -- sh -c \"zstd | ssh host 'zstd -d | hvsh restore --live'\"",
+      line:
+        "hvsh migrate web --rate 50M -- sh -c \"zstd | ssh host 'zstd -d | hvsh restore --live'\"",
       needs: "kvm",
     },
   ],

@@ -10,6 +10,7 @@ import { DescriptorSink } from "../../vmm/state/descriptor_stream.ts";
 import type { StreamSink } from "../../vmm/state/stream_writer.ts";
 import { namedVms, vmNames } from "../live/clients.ts";
 import { HeldVm } from "../live/held_vm.ts";
+import { writeFolder } from "../live/snapshot_folder.ts";
 import { writeBeside, writeSnapshot } from "../live/snapshot_stream.ts";
 import type { Verb, VerbContext } from "../verb.ts";
 
@@ -28,7 +29,7 @@ export const verb: Verb = {
       short: "o",
       value: "path",
       metavar: "FILE",
-      help: "write a file, which is there once it is whole",
+      help: "write a file, which is there once it is whole; FOLDER/ for one that restore maps",
     },
     stop: { help: "end the VM where it stands, in place of letting it go on" },
   },
@@ -55,7 +56,9 @@ export const verb: Verb = {
       // Who reads the end of a stream may have the VM go on at once: with its disks, taps and name.
       const handOver = stop === true && typeof output !== "string" && !isFile(context);
       try {
-        if (typeof output === "string") {
+        if (typeof output === "string" && output.endsWith("/")) {
+          await writeFolder(resolve(context.cwd, output), held);
+        } else if (typeof output === "string") {
           await writeBeside(resolve(context.cwd, output), (sink) => writeSnapshot(held, sink));
         } else if (handOver) await writeSnapshot(held, sinkOf(context), () => held.end());
         else await writeSnapshot(held, sinkOf(context));

@@ -222,6 +222,7 @@ onKvm("a detached VM has no streams to fail on, and leaves word of any failure",
     eb fe                 jmp $
   `);
   const { pid } = await detached(home, "web", code, "--paused", "--device", device);
+  records(await home.run(["status", "web"])); // by then it has done all that it does after the handle
   const streams = [0, 1, 2].map((fd) => Deno.readLinkSync(`/proc/${pid}/fd/${fd}`));
   assert.deepEqual(streams, ["/dev/null", "/dev/null", "/dev/null"]);
   records(await home.run(["resume", "web"]));

@@ -1,56 +1,14 @@
 /** Guests that count go on from a snapshot: nothing is lost, nothing is repeated. */
 import assert from "node:assert/strict";
-import { counted, type CountingGuest, countingGuest } from "../counting_guests.ts";
+import { Structure } from "../../vmm/virtio/pci_capabilities.ts";
+import { blockHeader } from "../block_guest.ts";
+import { counted, RING_3_COUNT } from "../counting_guests.ts";
+import { countsOn, end, ENOUGH, log, start, stopped } from "../counting_vm.ts";
 import { onKvm } from "../on_kvm.ts";
 import { HvshHome } from "../run_hvsh.ts";
+import { Script, SCRIPT_MEMORY, scriptDocument } from "../script_guest.ts";
+import { barOf, placeBars, prove } from "../script_virtio.ts";
 import { records } from "../vm_home.ts";
-
-/** How far a guest is to have counted before it is moved. */
-const ENOUGH = 40;
-
-/** Starts a guest that counts. */
-async function start(
-  home: HvshHome,
-  guest: CountingGuest,
-  name: string,
-  more: Record<string, unknown> = {},
-): Promise<void> {
-  records(await home.run(["run", "-d"], JSON.stringify(countingGuest(guest, name, more))));
-}
-
-/** What a VM's console has said, live or ended. */
-async function log(home: HvshHome, name: string): Promise<string> {
-  const { status, stdout, stderr } = await home.run(["log", name]);
-  assert.deepEqual([status, stderr], [0, ""]);
-  return stdout;
-}
-
-/** Waits until a VM's guest has counted on. */
-async function countsOn(
-  home: HvshHome,
-  guest: CountingGuest,
-  name: string,
-  before = "",
-): Promise<void> {
-  const from = counted(guest, before);
-  while (counted(guest, before + await log(home, name)) < from + ENOUGH);
-}
-
-/** Ends a VM, and gives what its console has said to its end. */
-async function end(home: HvshHome, name: string): Promise<string> {
-  records(await home.run(["kill", name]));
-  const text = await log(home, name);
-  assert.equal((await home.run(["wait", name])).status, 137);
-  return text;
-}
-
-/** The end of a VM that a snapshot has ended. */
-async function stopped(home: HvshHome, name: string): Promise<string> {
-  const text = await log(home, name);
-  const { status, stdout } = await home.run(["wait", name]);
-  assert.deepEqual([status, JSON.parse(stdout).reason], [137, "killed"]);
-  return text;
-}
 
 /** What stands between `snapshot` and `restore`. */
 const STAGES = {
@@ -90,3 +48,117 @@ onKvm("a guest has its own name again at once, and what its other self had open"
   }
   await end(home, "web");
 });
+
+onKvm("a snapshot leaves its VM running, and both count on from there", async () => {
+  await using home = new HvshHome();
+  await start(home, "lines", "vm0");
+  await countsOn(home, "lines", "vm0");
+  records(await home.line("hvsh snapshot vm0 | hvsh restore -d -n vm1"));
+  const first = await log(home, "vm1");
+  await countsOn(home, "lines", "vm0", "");
+  const both = [await end(home, "vm0"), await end(home, "vm1")] as const;
+  const all = counted("lines", both[0]);
+  const from = from0(both[0], both[1]);
+  assert.ok(from > 0 && from <= both[0].length && all > ENOUGH);
+  assert.ok(both[1].startsWith(first));
+});
+
+/** Where one log goes on from in another, or in what that would go on with. */
+function from0(first: string, second: string): number {
+  const lines = (first.length + second.length) / 9 + 2;
+  let whole = "";
+  for (let i = 0; i < lines; i++) whole += `${i.toString(16).padStart(8, "0")}\n`;
+  return whole.indexOf(second);
+}
+
+/** What ring 3 of a guest has counted, in memory and in its register. */
+async function ring3(home: HvshHome, name: string): Promise<{ memory: bigint; rax: bigint }> {
+  const place = `0x${RING_3_COUNT.toString(16)}`;
+  const dump = await home.run(["mem", "read", name, place, "8"]);
+  assert.deepEqual([dump.status, dump.stderr], [0, ""]);
+  const bytes = Uint8Array.from(dump.stdout, (letter) => letter.charCodeAt(0));
+  const memory = new DataView(bytes.buffer).getBigUint64(0, true);
+  const [regs] = records(await home.run(["regs", name]));
+  return { memory, rax: BigInt((regs as { rax: string }).rax) };
+}
+
+onKvm(
+  "a tight loop in ring 3 goes on with its register and its memory alike, in each of its copies",
+  async () => {
+    await using home = new HvshHome();
+    await start(home, "ring3", "vm0");
+    while ((await ring3(home, "vm0")).memory < 1000n);
+    records(await home.run(["pause", "vm0"]));
+    const { memory, rax } = await ring3(home, "vm0");
+    assert.ok(rax === memory || rax === memory + 1n);
+    const { status, stderr } = await home.run(["snapshot", "vm0", "-o", "vm.tar"]);
+    assert.deepEqual([status, stderr], [0, ""]);
+    const restored = ["vm1", "vm2"].map((name) =>
+      home.run(["restore", "-d", "-n", name, "--paused", "vm.tar"])
+    );
+    for (const result of await Promise.all(restored)) {
+      assert.equal(records(result)[0]!.state, "paused");
+    }
+    for (const name of ["vm1", "vm2"]) {
+      assert.deepEqual(await ring3(home, name), { memory, rax }, name);
+      records(await home.run(["resume", name]));
+      while ((await ring3(home, name)).memory <= memory);
+    }
+    assert.deepEqual(await ring3(home, "vm0"), { memory, rax });
+    for (const name of ["vm0", "vm1", "vm2"]) {
+      assert.equal(records(await home.run(["kill", name]))[0]!.state, "ended");
+      assert.equal((await home.run(["wait", name])).status, 137);
+    }
+  },
+);
+
+const SECTORS = 400;
+const DISK_SLOT = 1;
+
+/** A guest that writes its number to each sector of a disk, one after the other, and ends with 42. */
+function diskWriter(name: string, path: string): Record<string, unknown> {
+  const script = new Script();
+  placeBars(script, DISK_SLOT);
+  prove(script, { slot: DISK_SLOT }, [0, [blockHeader(1, 0), new Uint8Array(512)], [1]], 1);
+  const desc = SCRIPT_MEMORY.base + 0x1000;
+  const data = desc + 0x300;
+  for (let sector = 1; sector < SECTORS; sector++) {
+    script.write(8, data + 8, sector);
+    script.write(8, data + 16, sector + 1);
+    script.write(1, data + 16 + 512, 0xff);
+    script.write(2, desc + 0x100 + 4 + 2 * (sector % 8), 0);
+    script.write(2, desc + 0x100 + 2, sector + 1);
+    script.write(2, barOf(DISK_SLOT) + Structure.NOTIFY, 0);
+    script.until(desc + 0x200 + 2, sector + 1);
+  }
+  script.exit(42);
+  return { ...scriptDocument(script, [{ type: "serial" }, { type: "disk", path }]), name };
+}
+
+onKvm(
+  "a guest in the middle of its disk's writes is carried on, and each sector is as it should be",
+  async () => {
+    await using home = new HvshHome();
+    const path = home.write("disk", new Uint8Array(SECTORS * 512));
+    const written = () => {
+      const view = new DataView(Deno.readFileSync(path).buffer);
+      let sectors = 1;
+      while (sectors < SECTORS && view.getUint32(sectors * 512, true) === sectors + 1) sectors++;
+      return sectors;
+    };
+    records(await home.run(["run", "-d", "--paused"], JSON.stringify(diskWriter("vm0", path))));
+    records(await home.run(["resume", "vm0"]));
+    let number = 0;
+    for (let hops = 0; hops < 4; hops++) {
+      while (written() < (hops + 1) * 10);
+      const [from, to] = [`vm${number}`, `vm${++number}`];
+      const moved = await home.line(`hvsh snapshot ${from} --stop | hvsh restore -d -n ${to}`);
+      if (hops === 0) assert.equal(records(moved)[0]!.live, to);
+      await home.run(["wait", from]);
+      if (moved.status !== 0) break; // it had come to its end
+    }
+    const ends = await Promise.all([number - 1, number].map((n) => home.run(["wait", `vm${n}`])));
+    assert.ok(ends.some(({ status }) => status === 42), JSON.stringify(ends));
+    assert.equal(written(), SECTORS);
+  },
+);

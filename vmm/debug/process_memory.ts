@@ -92,7 +92,9 @@ export class ProcessMemory implements PhysicalMemory, Disposable {
   write(address: number, bytes: Uint8Array<ArrayBuffer>): boolean {
     const piece = this.pieces[findPiece(this.pieces, address, bytes.length)];
     if (piece === undefined) return false;
-    this.#written.push([address, bytes.length]);
+    const last = this.#written.at(-1);
+    if (last !== undefined && last[0] + last[1] === address) last[1] += bytes.length;
+    else this.#written.push([address, bytes.length]);
     const { fd, offset } = this.#place(piece, address - piece.base);
     for (let done = 0; done < bytes.length;) {
       const rest = bytes.subarray(done);

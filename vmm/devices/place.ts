@@ -37,6 +37,8 @@ export interface PlacerOptions {
   readonly ioThreads: number;
   /** The VM's name, if it has one. */
   readonly vm?: string;
+  /** Whether another machine still uses what devices are to open. */
+  readonly arriving: boolean;
   /** Told of what happens to a device. */
   readonly event: EventSink;
 }
@@ -98,6 +100,7 @@ export class Placer {
     const prepared = await type.prepare?.({ ...checked, ...mmio }, {
       name,
       ...(this.#options.vm === undefined ? {} : { vm: this.#options.vm }),
+      arriving: this.#options.arriving,
       event: (event) => this.#options.event(name, event),
     });
     if (prepared !== undefined) stack.use(prepared);

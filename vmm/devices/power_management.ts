@@ -109,9 +109,9 @@ class PowerManagement implements Device {
   }
 
   /** What the interrupt controllers are restored to has no interrupt that is raised now. */
-  restored() {
+  restored(moved = false) {
     this.#update();
-    this.#restored = true;
+    this.#restored = !moved;
   }
 
   /** `powerbutton`; `gpe`, whose value is the number of a general-purpose event. */

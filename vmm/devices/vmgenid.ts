@@ -44,7 +44,8 @@ export const vmgenid: DeviceType<GenerationConfig> = {
       reset() {
         state.id.set(id);
       },
-      restored() {
+      restored(moved) {
+        if (moved) return; // a guest that is not there twice has nothing to tell
         state.id.set(id);
         context.memory.write(Address.VM_GENERATION_ID, id);
       },

@@ -59,9 +59,14 @@ export function saveDevices({ devices, kept }: FrozenMachine): DeviceRecord[] {
  *
  * @param frozen The machine, frozen
  * @param records A record for each device, by name; a device without one stays as it is
+ * @param moved Whether it is the one machine that goes on elsewhere, no copy of it
  * @throws {DocumentError} If a record is not its device's, or can't be; the machine is of no use then
  */
-export function restoreDevices(frozen: FrozenMachine, records: ReadonlyMap<string, Json>): void {
+export function restoreDevices(
+  frozen: FrozenMachine,
+  records: ReadonlyMap<string, Json>,
+  moved = false,
+): void {
   const { devices, kept } = frozen;
   for (const open of devices.devices) {
     const json = records.get(open.name);
@@ -75,7 +80,7 @@ export function restoreDevices(frozen: FrozenMachine, records: ReadonlyMap<strin
         if (open.slot !== undefined && record.pci !== undefined) {
           assign(new PciFunctionState(open.pciState), record.pci, "pci");
         }
-        device.restored?.();
+        device.restored?.(moved);
         if (open.slot !== undefined) devices.restoreFunction(open.slot);
         if (record.kept !== undefined) kept.set(open.name, record.kept);
       }));

@@ -29,14 +29,16 @@ export async function loadFolder(path: string, options: LoadOptions): Promise<Ma
   const files = new Map<string, RegionFile>();
   const pieces: string[] = [];
   try {
-    for (const { name, isFile } of entries(`${path}/${MEMORY}`)) {
+    for (const { name, isFile, isSymlink } of entries(`${path}/${MEMORY}`)) {
       const place = `${MEMORY}/${name}`;
+      // Whoever packed the folder may not choose what of this host the guest reads.
+      if (isSymlink) throw new DocumentError(`${path}/${place} is a symbolic link`);
       if (isFile) files.set(name, openRegion(`${path}/${place}`));
-      else pieces.push(...entries(`${path}/${place}`).map((piece) => `${place}/${piece.name}`));
+      else pieces.push(...plainFiles(`${path}/${place}`).map((piece) => `${place}/${piece}`));
     }
     await using loading = new StreamLoading({ ...options, files });
     const names = RECORDS.flatMap((folder) =>
-      entries(`${path}/${folder}`).filter(({ isFile }) => isFile).map(({ name }) => folder + name)
+      plainFiles(`${path}/${folder}`).map((name) => folder + name)
     );
     const first = ["vm.json", "fw_cfg.json"].filter((name) => names.includes(name));
     if (first[0] !== "vm.json") throw new DocumentError(`${path} has no vm.json`);
@@ -72,6 +74,10 @@ function readPiece(path: string, placeFor: (size: number) => Uint8Array): void {
   } finally {
     closeFile(fd);
   }
+}
+
+function plainFiles(folder: string): string[] {
+  return entries(folder).filter(({ isFile }) => isFile).map(({ name }) => name);
 }
 
 function entries(folder: string): Deno.DirEntry[] {

@@ -19,10 +19,11 @@ import {
   type MachineSnapshot,
   restoreMachine,
   type RestoreOptions,
+  saveMachine,
   vcpusFromJson,
 } from "./machine_state.ts";
 import { type RegionFile, regionsFromJson, type SavedRegion } from "./regions.ts";
-import { STREAM_VERSION } from "./save_stream.ts";
+import { stateRecords, STREAM_VERSION } from "./save_stream.ts";
 import { END } from "./stream_writer.ts";
 import { keepUnknown, unknownKeys } from "./unknown_keys.ts";
 import { StreamReader, type StreamTarget } from "./stream_reader.ts";
@@ -53,7 +54,7 @@ export interface LoadOptions extends RestoreOptions {
   ) => Record<string, Json>;
   /**
    * Told of the machine, which is made with the first record then: what it opens nobody else may have,
-   * and it need not be made while the other side's stands.
+   * and it need not be made while the other side's stands. How it gets its state is rehearsed then.
    */
   readonly made?: (machine: Machine) => Promise<void>;
   /** Where bytes of regions are already, by their names. */
@@ -157,7 +158,10 @@ export class StreamLoading implements StreamTarget, AsyncDisposable {
     for (const { name, base, size, shared } of this.#regions) {
       if (shared === undefined) this.#views.set(name, memory.guest.bytes(base, size));
     }
-    if (this.#options.made !== undefined) await this.#options.made(await this.#make());
+    if (this.#options.made === undefined) return;
+    const machine = await this.#make();
+    await rehearse(machine, this.#options);
+    await this.#options.made(machine);
   }
 
   async #make(): Promise<Machine> {
@@ -167,6 +171,7 @@ export class StreamLoading implements StreamTarget, AsyncDisposable {
     return this.#machine = await Machine.resumed(this.#document!, {
       regions: this.#regions,
       memory,
+      arriving: this.#options.moved === true,
       ...(fwCfg === undefined ? {} : { fwCfg: fwCfgFromJson(parseRecord(SECOND, fwCfg), SECOND) }),
     });
   }
@@ -183,10 +188,10 @@ export class StreamLoading implements StreamTarget, AsyncDisposable {
         `The stream has no ${this.#document === undefined ? FIRST : SECOND}`,
       );
     }
-Deno.writeTextFileSync("/tmp/mig/t.log", `${(performance.timeOrigin+performance.now()).toFixed(2)} D finish\n`, {append:true});    const machine = this.#machine ?? await this.#make();
+    const machine = this.#machine ?? await this.#make();
     const snapshot = await this.#snapshot(machine);
-Deno.writeTextFileSync("/tmp/mig/t.log", `${(performance.timeOrigin+performance.now()).toFixed(2)} D snapshot parsed\n`, {append:true});    await restoreMachine(machine, snapshot, this.#options);
-Deno.writeTextFileSync("/tmp/mig/t.log", `${(performance.timeOrigin+performance.now()).toFixed(2)} D restored\n`, {append:true});    const known = await machine.freeze(saveDevices);
+    await restoreMachine(machine, snapshot, this.#options);
+    const known = await machine.freeze(saveDevices);
     const devices = unknownKeys(snapshot.devices, known);
     keepUnknown(machine, { state: this.#unknown, devices });
     this.#views.clear();
@@ -274,6 +279,27 @@ Deno.writeTextFileSync("/tmp/mig/t.log", `${(performance.timeOrigin+performance.
       devices,
     };
   }
+}
+
+/**
+ * Puts a machine into the state that it has, by all that is done to one that arrives: what is to be loaded,
+ * asked of KVM or compiled for that has been then.
+ */
+async function rehearse(machine: Machine, options: LoadOptions): Promise<void> {
+  const snapshot = await machine.freeze((frozen) => saveMachine(machine, frozen));
+  const records = new Map(
+    stateRecords(snapshot).state.map(([name, value]) => {
+      const bytes = new TextEncoder().encode(JSON.stringify(value));
+      return [name, parseRecord(name, bytes)] as const;
+    }),
+  );
+  const board = boardFromJson(records.get(BOARD)!, BOARD);
+  const cpus = new Map(snapshot.vcpus.map((_, id) => [id, records.get(`cpu/${id}.json`)!]));
+  const vcpus = await machine.inspect((inside) => {
+    missingFeatures(snapshot.vcpus[0]!.cpuid, inside.vcpus[0]!.getCpuid());
+    return vcpusFromJson(inside, machine, cpus);
+  });
+  await restoreMachine(machine, { ...snapshot, vcpus, board, devices: [] }, options);
 }
 
 function early(name: string, before: string): DocumentError {

@@ -112,6 +112,7 @@ export async function restoreMachine(
     restoreDevices(
       frozen,
       new Map(devices.map((record) => [record.name, record as unknown as Json])),
+      options.moved,
     );
     // Devices have driven their lines by now; what the controllers made of that is in their state.
     if (board !== undefined && traits.irqchip) writeBoardBytes(frozen.vmFd, board);

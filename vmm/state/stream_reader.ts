@@ -6,6 +6,7 @@
  */
 import { crc32 } from "node:zlib";
 import { DocumentError } from "../../ffi/errors.ts";
+import { notAStream } from "./not_a_stream.ts";
 import { END } from "./stream_writer.ts";
 import { BLOCK, padding, parseTarHeader, TarError, type TarHeader } from "./tar_header.ts";
 
@@ -133,9 +134,11 @@ export class StreamReader {
    */
   close(): void {
     if (this.done) return;
-    const where = this.#current === undefined
-      ? (this.#last === "" ? "before its first record" : `after ${this.#last}`)
-      : `in ${this.#current.name}`;
+    if (this.#current === undefined && this.#last === "") {
+      const bytes = this.#header.subarray(0, this.#filled);
+      throw notAStream(bytes, "The stream is cut off before its first record");
+    }
+    const where = this.#current === undefined ? `after ${this.#last}` : `in ${this.#current.name}`;
     throw new DocumentError(`The stream is cut off ${where}`, {
       hint: "did the stage before fail?",
     });
@@ -170,8 +173,10 @@ export class StreamReader {
       header = parseTarHeader(this.#header);
     } catch (error) {
       if (!(error instanceof TarError)) throw error;
-      const where = this.#last === "" ? "What comes first" : `What follows ${this.#last}`;
-      throw new DocumentError(`${where} ${error.message}`);
+      if (this.#last === "") {
+        throw notAStream(this.#header, `What comes first ${error.message}`);
+      }
+      throw new DocumentError(`What follows ${this.#last} ${error.message}`);
     }
     if (header === undefined) {
       if (this.#end === undefined) this.#cutOff();

@@ -28,7 +28,7 @@ export interface StreamSink {
 }
 
 const MOST_PIECES = 512;
-const MOST_BYTES = 2 ** 22;
+const MOST_BYTES = 2 ** 18;
 const ZEROS = new Uint8Array(2 * BLOCK);
 const encoder = new TextEncoder();
 

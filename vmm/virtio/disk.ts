@@ -5,7 +5,7 @@
  * @module
  */
 import * as v from "valibot";
-import { diskFileStatus, lockDiskFile } from "../../ffi/disk_file.ts";
+import { diskFileStatus, lockDiskFile, unlockDiskFile } from "../../ffi/disk_file.ts";
 import { VmError } from "../../ffi/errors.ts";
 import { check, libc } from "../../ffi/libc.ts";
 import type { Struct } from "../../ffi/struct.ts";
@@ -151,6 +151,9 @@ class Disk implements VirtioDevice {
       case "lend":
         this.#lend();
         return true;
+      case "yield":
+        this.#yield();
+        return true;
       case "reclaim":
         this.#reclaim();
         return true;
@@ -179,13 +182,25 @@ class Disk implements VirtioDevice {
     lockDiskFile(storage.fd, false, this.#config.path!);
   }
 
-  /** Takes the image back. */
+  /** Lets another VM have what this one writes, which is to go on in its place. */
+  #yield(): void {
+    const { storage, readOnly } = this.#disk;
+    if (readOnly || storage.kind === "nbd") return;
+    if (storage.kind === "overlay" && !storage.kept) {
+      throw new VmError(`${this.#context.name}: a temporary overlay can't be moved`, {
+        hint: "`hvsh disk --overlay FILE` keeps what is written",
+      });
+    }
+    unlockDiskFile(storage.fd);
+  }
+
+  /** Takes back what it writes. */
   #reclaim(): void {
     const { storage, readOnly } = this.#disk;
-    if (readOnly || storage.kind !== "file") return;
-    const path = this.#config.path!;
+    if (readOnly || storage.kind === "nbd") return;
+    const path = storage.kind === "overlay" ? this.#config.overlay! : this.#config.path!;
     if (lockDiskFile(storage.fd, true, path)) return;
-    throw new VmError(`${this.#context.name}: forks of the VM still read ${path}`, {
+    throw new VmError(`${this.#context.name}: others still use ${path}, such as forks of the VM`, {
       hint: "the VM can go on once they have ended",
     });
   }
@@ -236,10 +251,10 @@ export const disk: VirtioDeviceType<DiskConfig> = {
   state: DiskState,
   schema,
   queues: (config) => new Array(config.queues ?? 1).fill(QUEUE_SIZE),
-  async prepare(config) {
+  async prepare(config, { arriving }) {
     await using opened = new AsyncDisposableStack();
     const files = opened.use(new DisposableStack());
-    const disk = await openDisk(config, files);
+    const disk = await openDisk(config, files, arriving === true);
     const kept = opened.move();
     return {
       config: { ...config, opened: disk },

@@ -67,18 +67,23 @@ const SECTOR = 512;
  *
  * @param source What the document says
  * @param opened Where what was opened is noted, to be closed
+ * @param arriving Whether what this VM will write is another's for now; it is locked later
  * @returns The disk
  * @throws {HvshError} Naming the key or the path at fault
  */
-export async function openDisk(source: DiskSource, opened: DisposableStack): Promise<OpenedDisk> {
+export async function openDisk(
+  source: DiskSource,
+  opened: DisposableStack,
+  arriving = false,
+): Promise<OpenedDisk> {
   ignoreFileSizeSignal();
   if (source.nbd !== undefined) return await openNbd(source, source.nbd, opened);
   if (source.path === undefined) {
     throw new DocumentError("A disk needs a path, or nbd", { hint: "hvsh disk root.img" });
   }
   return source.overlay === undefined
-    ? openImage(source, source.path, opened)
-    : openOverlay(source, source.path, source.overlay, opened);
+    ? openImage(source, source.path, opened, arriving)
+    : openOverlay(source, source.path, source.overlay, opened, arriving);
 }
 
 /**
@@ -136,9 +141,14 @@ async function openNbd(
   };
 }
 
-function openImage(source: DiskSource, path: string, opened: DisposableStack): OpenedDisk {
+function openImage(
+  source: DiskSource,
+  path: string,
+  opened: DisposableStack,
+  arriving: boolean,
+): OpenedDisk {
   const readOnly = source.readonly === true;
-  const { fd, status } = openLocked(path, readOnly ? "read" : "write", opened);
+  const { fd, status } = openLocked(path, readOnly ? "read" : "write", opened, arriving);
   let storage: OpenedFile = { kind: "file", fd };
   if (source.cache === "none") {
     const direct = openDirect(fd, path, readOnly);
@@ -167,6 +177,7 @@ function openOverlay(
   path: string,
   overlay: string,
   opened: DisposableStack,
+  arriving: boolean,
 ): OpenedDisk {
   if (source.readonly === true) {
     throw new DocumentError("overlay: a read-only disk needs none", {
@@ -180,7 +191,7 @@ function openOverlay(
   const modified = status.kind === "block" ? 0n : status.modified;
   const fd = overlay === "temporary"
     ? openTemporary(opened)
-    : openKept(overlay, { path, size: status.size, modified }, opened);
+    : openKept(overlay, { path, size: status.size, modified }, opened, arriving);
   return {
     storage: { kind: "overlay", fd, base, size: status.size, kept: overlay !== "temporary" },
     size: status.size,
@@ -222,14 +233,20 @@ function openNameless(folder: string): number {
   }
 }
 
-function openKept(path: string, base: OverlayBase, opened: DisposableStack): number {
-  const fd = openFile(path, OpenFlag.RDWR | OpenFlag.CREAT | OpenFlag.NONBLOCK | OpenFlag.NOCTTY);
+function openKept(
+  path: string,
+  base: OverlayBase,
+  opened: DisposableStack,
+  arriving: boolean,
+): number {
+  const made = arriving ? 0 : OpenFlag.CREAT; // without what is in it, it is of no use to a guest that ran
+  const fd = openFile(path, OpenFlag.RDWR | made | OpenFlag.NONBLOCK | OpenFlag.NOCTTY);
   opened.defer(() => closeFile(fd));
   const { kind, size } = diskFileStatus(fd, path);
   if (kind !== "file") throw new DocumentError(`overlay: ${path} is no plain file`);
   waitForIo(fd);
-  lock(fd, path, true, "each VM needs an overlay of its own");
-  if (size === 0) {
+  if (!arriving) lock(fd, path, true, "each VM needs an overlay of its own");
+  if (size === 0 && !arriving) {
     writeOverlayHeader(fd, path, base);
     check(libc.fdatasync(fd), "fdatasync", { path });
   } else {
@@ -242,6 +259,7 @@ function openLocked(
   path: string,
   use: "read" | "write",
   opened: DisposableStack,
+  arriving = false,
 ): { fd: number; status: DiskFileStatus } {
   // Opening a FIFO would wait for somebody at its other end.
   const flags = (use === "read" ? OpenFlag.RDONLY : OpenFlag.RDWR) | OpenFlag.NONBLOCK |
@@ -258,7 +276,9 @@ function openLocked(
     });
   }
   waitForIo(fd);
-  lock(fd, path, use === "write", "--readonly, or an overlay for each VM, lets several use it");
+  if (use === "read" || !arriving) {
+    lock(fd, path, use === "write", "--readonly, or an overlay for each VM, lets several use it");
+  }
   return { fd, status };
 }
 
