@@ -6,7 +6,9 @@
  * @module
  */
 import { diskFileStatus } from "../ffi/disk_file.ts";
-import { fileIdentity } from "../ffi/file_at.ts";
+import { HostError } from "../ffi/errors.ts";
+import { statDescriptor } from "../ffi/file_at.ts";
+import { statx } from "../ffi/file_structs.ts";
 import type { Json } from "../ffi/struct.ts";
 
 /** One file, as a record of a stream has it. */
@@ -24,7 +26,7 @@ export type Backing = { readonly [key: string]: Json } & {
  */
 export function fileBacking(fd: number, path: string): Backing {
   const { kind, size, modified } = diskFileStatus(fd, path);
-  const { inode } = fileIdentity(fd, path);
+  const { inode } = identity(fd, path);
   // A block device's times are those of its name.
   return { path, inode, size, ...(kind === "file" ? { modified: hex(modified) } : {}) };
 }
@@ -37,7 +39,7 @@ export function fileBacking(fd: number, path: string): Backing {
  * @throws {HostError} With the path
  */
 export function placeBacking(fd: number, path: string): Backing {
-  const { inode, born } = fileIdentity(fd, path);
+  const { inode, born } = identity(fd, path);
   return { path, inode, born };
 }
 
@@ -71,6 +73,15 @@ const WHY: Readonly<Record<string, string>> = {
   size: "its size is another",
   modified: "it has been written since",
 };
+
+function identity(fd: number, path: string): { inode: string; born: string } {
+  const status = new statx();
+  const result = statDescriptor(fd, status.view as DataView<ArrayBuffer>);
+  if (result < 0) throw new HostError("statx", -result, { path });
+  const { tv_sec, tv_nsec } = status.stx_btime;
+  const born = BigInt.asUintN(64, tv_sec * 1_000_000_000n + BigInt(tv_nsec));
+  return { inode: hex(status.stx_ino), born: hex(born) };
+}
 
 function hex(value: bigint): string {
   return `0x${value.toString(16)}`;

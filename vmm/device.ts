@@ -8,6 +8,7 @@
 import type { GenericSchema } from "valibot";
 import type { Json, StructType } from "../ffi/struct.ts";
 import type { GuestMemory } from "./guest_memory.ts";
+import type { Backing } from "./backing.ts";
 import type { IoLoop } from "./io_loop.ts";
 import type { PciFunction, PciInterrupts } from "./pci/function.ts";
 
@@ -190,6 +191,8 @@ export interface Device {
    * @throws {TypeError} Naming a register that can't be so
    */
   restored?(moved?: boolean): void;
+  /** What of the host stands behind it, as a saved state remembers it. In the main thread. */
+  backing?(): readonly Backing[];
   /** The machine has stood still for so many milliseconds: a time that only its guest may use up is later. */
   stood?(milliseconds: number): void;
   /** Takes input bytes (a console's keyboard); gives how many of them it took. */

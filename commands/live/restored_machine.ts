@@ -30,6 +30,8 @@ export interface RestoreOrder {
 }
 
 const STDIN = 0;
+/** What names files in a device's entry. */
+const PATHS: ReadonlySet<string> = new Set(["path", "overlay", "nbd"]);
 
 /**
  * Makes a machine from a saved state.
@@ -48,6 +50,7 @@ export async function restoredMachine(
   const { path, edited, force, clockStopped } = order;
   const options: LoadOptions = {
     ...{ edited, force, clockStopped, moved: arrival !== undefined },
+    named: new Set(order.changes.filter(([, key]) => PATHS.has(key)).map(([device]) => device)),
     ...(arrival === undefined ? {} : { made: (machine) => arrival.made(machine) }),
     change(document) {
       const own = changed(document, order);

@@ -112,7 +112,7 @@ onKvm(
   },
 );
 
-const SECTORS = 400;
+const SECTORS = 2000;
 const DISK_SLOT = 1;
 
 /** A guest that writes its number to each sector of a disk, one after the other, and ends with 42. */
@@ -148,17 +148,16 @@ onKvm(
     };
     records(await home.run(["run", "-d", "--paused"], JSON.stringify(diskWriter("vm0", path))));
     records(await home.run(["resume", "vm0"]));
-    let number = 0;
-    for (let hops = 0; hops < 4; hops++) {
-      while (written() < (hops + 1) * 10);
-      const [from, to] = [`vm${number}`, `vm${++number}`];
-      const moved = await home.line(`hvsh snapshot ${from} --stop | hvsh restore -d -n ${to}`);
-      if (hops === 0) assert.equal(records(moved)[0]!.live, to);
-      await home.run(["wait", from]);
-      if (moved.status !== 0) break; // it had come to its end
+    let moved = 0;
+    for (; moved < 4; moved++) {
+      while (written() < (moved + 1) * 10);
+      const [from, to] = [`vm${moved}`, `vm${moved + 1}`];
+      const { status } = await home.line(`hvsh snapshot ${from} --stop | hvsh restore -d -n ${to}`);
+      if (status !== 0) break; // it had come to its end
+      assert.equal((await home.run(["wait", from])).status, 137);
     }
-    const ends = await Promise.all([number - 1, number].map((n) => home.run(["wait", `vm${n}`])));
-    assert.ok(ends.some(({ status }) => status === 42), JSON.stringify(ends));
+    assert.ok(moved > 0);
+    assert.equal((await home.run(["wait", `vm${moved}`])).status, 42);
     assert.equal(written(), SECTORS);
   },
 );

@@ -5,6 +5,7 @@
  *       "state": { "mac": "52:54:00:12:34:56", … },        the device's own registers
  *       "transport": { "status": 15, … }, "queues": [ … ],  of a virtio device
  *       "slot": 3, "pci": { "command": 7, … },              of one on the PCI bus
+ *       "backing": [{ "path": …, "inode": …, … }],          files of the host behind it
  *       "kept": … }                                         what it keeps beside its registers
  *
  * A record is read leniently: what it does not say is as after power-on, what nobody knows is left out
@@ -12,8 +13,9 @@
  *
  * @module
  */
-import { DocumentError } from "../../ffi/errors.ts";
+import { DocumentError, VmError } from "../../ffi/errors.ts";
 import type { Json, StructInstance } from "../../ffi/struct.ts";
+import { changedBacking } from "../backing.ts";
 import type { OpenDevice } from "../device_set.ts";
 import { PciFunctionState } from "../pci/bus.ts";
 import type { FrozenMachine } from "../standstill.ts";
@@ -43,11 +45,13 @@ export function saveDevices({ devices, kept }: FrozenMachine): DeviceRecord[] {
   return devices.devices.map((open) =>
     devices.locked(open, () => {
       const outside = kept.get(open.name);
+      const backing = open.device.backing?.();
       return {
         name: open.name,
         type: open.type,
         ...stateOf(open),
         ...(open.slot === undefined ? {} : { slot: open.slot, pci: functionOf(open) }),
+        ...(backing === undefined ? {} : { backing }),
         ...(outside === undefined ? {} : { kept: outside }),
       };
     })
@@ -84,6 +88,32 @@ export function restoreDevices(
         if (open.slot !== undefined) devices.restoreFunction(open.slot);
         if (record.kept !== undefined) kept.set(open.name, record.kept);
       }));
+  }
+}
+
+/**
+ * Looks that what stands behind the devices is what stood there, before any of it is written.
+ *
+ * @param frozen The machine, frozen
+ * @param records The devices' records
+ * @param named Names of the devices whose files somebody has named for this machine
+ * @throws {VmError} Naming the device and the file
+ */
+export function requireBacking(
+  { devices }: FrozenMachine,
+  records: readonly DeviceRecord[],
+  named: ReadonlySet<string>,
+): void {
+  for (const { name, device } of devices.devices) {
+    const backing = device.backing?.();
+    if (backing === undefined || named.has(name)) continue;
+    const was = records.find((record) => record.name === name)?.backing;
+    const changed = changedBacking(was, backing);
+    if (changed === undefined) continue;
+    const { path, why } = changed;
+    throw new VmError(`${name}: ${path} is not what it was when the state was taken: ${why}`, {
+      hint: `--set ${name}.path=… names another; --force takes it as it is`,
+    });
   }
 }
 

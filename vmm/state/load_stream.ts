@@ -12,7 +12,7 @@ import { Machine } from "../machine.ts";
 import { MachineMemory } from "../memory.ts";
 import { boardFromJson } from "./board_state.ts";
 import { missingFeatures } from "./compatibility.ts";
-import { type DeviceRecord, saveDevices } from "./device_state.ts";
+import { type DeviceRecord, requireBacking, saveDevices } from "./device_state.ts";
 import { fwCfgFromJson } from "./fw_cfg_json.ts";
 import { field, objectOf, parseRecord, shown } from "./json_fields.ts";
 import {
@@ -43,8 +43,10 @@ export interface StreamSource {
 export interface LoadOptions extends RestoreOptions {
   /** Take records that somebody has changed as they are. Default false. */
   readonly edited?: boolean;
-  /** Take a state that wants CPU features which this host has not. Default false. */
+  /** Take a state that wants CPU features which this host has not, and files that have changed. Default false. */
   readonly force?: boolean;
+  /** Devices whose files somebody has named for this machine: these may be any. */
+  readonly named?: ReadonlySet<string>;
   /** Changes the document before the machine is made: a disk's path, the name. */
   readonly change?: (document: VmDocument) => VmDocument;
   /** Changes a device's record before it is put into the device. */
@@ -190,6 +192,10 @@ export class StreamLoading implements StreamTarget, AsyncDisposable {
     }
     const machine = this.#machine ?? await this.#make();
     const snapshot = await this.#snapshot(machine);
+    const { force, named = new Set() } = this.#options;
+    if (!force) {
+      await machine.freeze((frozen) => requireBacking(frozen, snapshot.devices, named));
+    }
     await restoreMachine(machine, snapshot, this.#options);
     const known = await machine.freeze(saveDevices);
     const devices = unknownKeys(snapshot.devices, known);

@@ -9,6 +9,7 @@ import { diskFileStatus, lockDiskFile, unlockDiskFile } from "../../ffi/disk_fil
 import { VmError } from "../../ffi/errors.ts";
 import { check, libc } from "../../ffi/libc.ts";
 import type { Struct } from "../../ffi/struct.ts";
+import { type Backing, fileBacking } from "../backing.ts";
 import { backendOf, openDisk, type OpenedDisk } from "../backends/disk/disk_source.ts";
 import type { Width } from "../device.ts";
 import type { IoLoop } from "../io_loop.ts";
@@ -110,6 +111,21 @@ class Disk implements VirtioDevice {
     if (s.writeback > WRITEBACK_UNTOUCHED) throw new TypeError(`state.writeback is ${s.writeback}`);
     if (s.capacity === 0) s.capacity = sectors;
     s.in_flight = 0;
+  }
+
+  backing(): readonly Backing[] {
+    const { path = "", overlay = "" } = this.#config;
+    const { storage } = this.#disk;
+    switch (storage.kind) {
+      case "file":
+        return [fileBacking(storage.fd, path)];
+      case "overlay": {
+        const base = fileBacking(storage.base, path);
+        return storage.kept ? [base, fileBacking(storage.fd, overlay)] : [base];
+      }
+      case "nbd":
+        return [];
+    }
   }
 
   attend(loop: IoLoop): void {

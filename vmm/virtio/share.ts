@@ -20,6 +20,7 @@ import { openFile, readTextFile } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
 import { ignoreFileSizeSignal } from "../../ffi/signals.ts";
 import { addr64, type Json, type Struct, struct, u32 } from "../../ffi/struct.ts";
+import { type Backing, placeBacking } from "../backing.ts";
 import type { PrepareContext, Prepared, Width } from "../device.ts";
 import { DOT, Folder } from "../fuse/folder.ts";
 import { restoreFolder, saveFolder } from "../fuse/folder_state.ts";
@@ -164,6 +165,10 @@ class Share implements VirtioDevice {
     this.#server = new FuseServer(request, this.#folder.operations(request));
     if (kept !== undefined) restoreFolder(this.#folder, kept);
     this.#count(0, 0);
+  }
+
+  backing(): readonly Backing[] {
+    return [placeBacking(this.#config.fd!, this.#config.path)];
   }
 
   kept(): Json {

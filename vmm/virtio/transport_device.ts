@@ -33,6 +33,7 @@ export function transportDevice(
     restored: () => transport.restored(),
     freeze: () => transport.freeze(),
     thaw: () => transport.thaw(),
+    ...(device.backing && { backing: () => device.backing!() }),
     ...(device.kept && { kept: () => device.kept!() }),
     attend(io, kept) {
       loop = io;

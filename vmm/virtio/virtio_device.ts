@@ -7,6 +7,7 @@
  */
 import type { GenericSchema } from "valibot";
 import type { Json, StructType } from "../../ffi/struct.ts";
+import type { Backing } from "../backing.ts";
 import type { ByteSink, DeviceEvent, PrepareContext, Prepared, Width } from "../device.ts";
 import type { GuestMemory } from "../guest_memory.ts";
 import type { IoLoop } from "../io_loop.ts";
@@ -190,6 +191,8 @@ export interface VirtioDevice {
    * @throws {TypeError} Naming a field that can't be so
    */
   restored?(): void;
+  /** What of the host stands behind it, as a saved state remembers it. In the main thread. */
+  backing?(): readonly Backing[];
   /**
    * The driver has made chains available on a queue. On the I/O thread, except for queues named in
    * {@linkcode VirtioDeviceType.inline}.
