@@ -58,7 +58,10 @@ export class Arrival {
   }
 }
 
-/** Reads a line of stdin, and no byte more; this process has nothing else to do meanwhile. */
+/**
+ * Reads a line of stdin, and no byte more; this process has nothing else to do meanwhile. Zeros before it
+ * are still the archive's end.
+ */
 function readLine(): PipeWord | undefined {
   const source = new DescriptorSource(STDIN, "stdin");
   const line: number[] = [];
@@ -66,7 +69,7 @@ function readLine(): PipeWord | undefined {
   while (line.length < MOST_LINE) {
     if (source.read(byte) === 0) return undefined;
     if (byte[0] === NEWLINE) return parseLine(new TextDecoder().decode(Uint8Array.from(line)));
-    line.push(byte[0]!);
+    if (byte[0] !== 0 || line.length > 0) line.push(byte[0]!);
   }
   return undefined;
 }

@@ -74,7 +74,11 @@ const SHRINKING = 0.9;
 const MOST_VAIN_ROUNDS = 3;
 const MOST_ROUNDS = 60;
 /** How long the last round may take beyond what was estimated, before the VM is let go on. */
-const PATIENCE_SECONDS = 10;
+const PATIENCE_MILLISECONDS = 10_000;
+/** How often to send something while the other side is waited for. */
+const LIFE_MILLISECONDS = 200;
+/** The end of an archive, of which there may be any number. */
+const ZEROS = new Uint8Array(512);
 
 /**
  * Moves a VM.
@@ -97,23 +101,67 @@ export async function migrate(
   const sink = new PacedSink(new DescriptorSink(command.to.fd, options.command[0]!), options.rate);
   try {
     const stream = new Rounds(connection, begun, sink, options);
-    const lines = new PipeLines(command.from.fd);
-    const hear = async (word: string) => {
-      const said = await lines.next(connection.closed);
-      if (said?.[word] !== true) throw await command.failure(lines.said);
-    };
+    const other = new OtherSide(connection, new PipeLines(command.from.fd));
     report.round(await stream.sendAll());
-    await hear(Word.MADE); // until then a VM that is held would wait for a process that starts
+    // Until then a VM that is held would wait for a process that starts.
+    await other.hear(Word.MADE, () => stream.showLife());
     await stream.whileItIsHeld(await stream.sendChanges(report));
-    await hear(Word.RESTORED);
+    const end = AbortSignal.timeout(stream.patience);
+    await other.hear(Word.RESTORED, () => sink.write([ZEROS]), end);
     const { to, from } = command;
     await connection.call("migration.takeOver", { pid: Deno.pid, to: to.fd, from: from.fd });
     command.leavePipes();
-    const end = await connection.call("migration.commit") as MigrationEnd;
+    const done = await connection.call("migration.commit") as MigrationEnd;
     const milliseconds = performance.now() - start;
-    return { ...end, rounds: stream.rounds, bytes: sink.bytes, milliseconds };
+    return { ...done, rounds: stream.rounds, bytes: sink.bytes, milliseconds };
   } catch (error) {
+    connection[Symbol.dispose](); // the VM goes on at once, whatever the command still does
+    if (error instanceof NotHeard) throw await command.failure(error.said);
     throw MovingCommand.hasEnded(error) ? await command.failure() : error;
+  }
+}
+
+/** The other side did not say what was to be heard. */
+class NotHeard extends Error {
+  override name = "NotHeard";
+  readonly said: string;
+
+  /** @param said What it said */
+  constructor(said: string) {
+    super();
+    this.said = said;
+  }
+}
+
+/** What the other side says. */
+class OtherSide {
+  readonly #connection: RpcConnection;
+  readonly #lines: PipeLines;
+
+  constructor(connection: RpcConnection, lines: PipeLines) {
+    this.#connection = connection;
+    this.#lines = lines;
+  }
+
+  /**
+   * Waits for a word. A filter on the way learns by what is sent only that there is nobody any more who
+   * reads it, so that something is to be sent now and then.
+   *
+   * @param word The word
+   * @param showLife Sends something
+   * @param end Ends the wait
+   */
+  async hear(word: string, showLife: () => Promise<void>, end?: AbortSignal): Promise<void> {
+    const { closed } = this.#connection;
+    for (;;) {
+      const signal = AbortSignal.any([closed, AbortSignal.timeout(LIFE_MILLISECONDS)]);
+      const said = await this.#lines.next(signal);
+      if (said?.[word] === true) return;
+      if (closed.aborted) throw new VmError("The VM has ended while it was being migrated");
+      if (said !== undefined || this.#lines.ended) throw new NotHeard(this.#lines.said);
+      if (end?.aborted) throw new VmError("The other side took too long; the VM goes on here");
+      await showLife();
+    }
   }
 }
 
@@ -121,6 +169,8 @@ export async function migrate(
 class Rounds {
   /** How many there were while the VM ran. */
   rounds = 0;
+  /** Milliseconds that the VM is held at most, if all goes wrong. */
+  patience = 0;
   readonly #connection: RpcConnection;
   readonly #begun: BegunMigration;
   readonly #sink: PacedSink;
@@ -178,10 +228,18 @@ class Rounds {
     }
   }
 
+  /** Sends a record that nobody wants. */
+  async showLife(): Promise<void> {
+    await this.#writer.json("moving.json", { rounds: this.rounds });
+    await this.#writer.flush();
+  }
+
   /** Holds the VM and sends all the rest. */
   async whileItIsHeld(left: DirtyPages): Promise<void> {
-    const seconds = PATIENCE_SECONDS + 2 * dirtyBytes(left) / this.#pace / 1000;
-    const held = await this.#connection.call("migration.hold", { seconds }) as LastState;
+    this.patience = PATIENCE_MILLISECONDS + 2 * dirtyBytes(left) / this.#pace;
+    const held = await this.#connection.call("migration.hold", {
+      milliseconds: this.patience,
+    }) as LastState;
     addDirty(left, pagesOf(held));
     this.#sink.unlimited = true;
     using memory = new ProcessPages(held.pid, held.slots, held.traps);

@@ -104,9 +104,9 @@ export class Migration {
   /**
    * Holds the VM.
    *
-   * @param seconds At most for so long, unless the other side was told to go by then
+   * @param milliseconds At most for so long, unless the other side was told to go by then
    */
-  hold(seconds: number): Promise<LastState> {
+  hold(milliseconds: number): Promise<LastState> {
     const { machine } = this.#vm;
     if (this.#release !== undefined) throw new VmError("The VM is held already");
     const released = Promise.withResolvers<void>();
@@ -117,7 +117,7 @@ export class Migration {
     this.#limit = setTimeout(() => {
       this.#late = true;
       this.abandon();
-    }, seconds * 1000);
+    }, milliseconds);
     machine.freeze(async (frozen) => {
       if (this.#ended) return;
       // A device that the guest has let go meanwhile is one that the other side has.

@@ -25,6 +25,7 @@ export class PipeLines {
   readonly #chunk = new Uint8Array(MOST_LINE);
   #text = "";
   #said = "";
+  #ended = false;
 
   /** @param fd The descriptor, in non-blocking mode; it stays its owner's */
   constructor(fd: number) {
@@ -35,7 +36,7 @@ export class PipeLines {
    * Waits for a line.
    *
    * @param signal Ends the wait
-   * @returns What it says; undefined if the other side has ended, or the signal came, or it is no such line
+   * @returns What it says; undefined if the signal came, or the other side has {@linkcode ended}
    */
   async next(signal: AbortSignal): Promise<PipeWord | undefined> {
     for (let looks = 0;; looks++) {
@@ -44,21 +45,30 @@ export class PipeLines {
         const line = this.#text.slice(0, end);
         this.#text = this.#text.slice(end + 1);
         this.#said = line;
-        return parseLine(line);
+        const word = parseLine(line);
+        this.#ended = word === undefined;
+        return word;
       }
-      if (this.#text.length >= MOST_LINE || !/^({|$)/.test(this.#text)) return undefined;
+      this.#ended ||= this.#text.length >= MOST_LINE || !/^({|$)/.test(this.#text);
+      if (this.#ended) return undefined;
       const count = Number(libc.read(this.#fd, this.#chunk, BigInt(this.#chunk.length)));
       if (count > 0) {
         this.#text += new TextDecoder().decode(this.#chunk.subarray(0, count));
         continue;
       }
-      if (count === 0) return undefined;
+      this.#ended = count === 0;
+      if (this.#ended) return undefined;
       const code = errno();
       if (code === Errno.EINTR) continue;
       if (code !== Errno.EAGAIN) throw new HostError("read", code, { path: "pipe" });
       const pause = looks < SOON_LOOKS ? SOON_MILLISECONDS : LATER_MILLISECONDS;
       if (!await delay(pause, signal)) return undefined;
     }
+  }
+
+  /** Whether nothing more is to be expected: it is closed, or what came was none of our lines. */
+  get ended(): boolean {
+    return this.#ended;
   }
 
   /** What was said last, whole or not. */

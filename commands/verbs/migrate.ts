@@ -19,7 +19,7 @@ export const verb: Verb = {
     "Writes the VM's state to COMMAND's stdin while it runs, and again what has changed meanwhile, until " +
     "the rest takes less than the downtime. COMMAND has `hvsh restore --live` at its end. One of the " +
     "two VMs goes on, whatever ends on the way: this one does so unless the other one has said that it runs. " +
-    "Prints what `hvsh wait` says of the VM that has left.",
+    "Filters must pass on at once what they get, as ssh -C does and zstd does not. Prints what `hvsh wait` says of the VM that has left.",
   group: "live",
   flags: {
     downtime: {
@@ -36,13 +36,8 @@ export const verb: Verb = {
   reads: "handles",
   writes: "records",
   examples: [
-    { line: "hvsh migrate web -- ssh host hvsh restore --live", needs: "kvm" },
-    { line: "hvsh migrate web -- hvsh restore --live -n web2", needs: "kvm" },
-    {
-      line:
-        "hvsh migrate web --rate 50M -- sh -c \"zstd | ssh host 'zstd -d | hvsh restore --live'\"",
-      needs: "kvm",
-    },
+    { line: "hvsh migrate web -- ssh -C host hvsh restore --live", needs: "kvm" },
+    { line: "hvsh migrate web --rate 50M -- hvsh restore --live -n web2", needs: "kvm" },
   ],
   async run(words, context) {
     const options = optionsOf(words, context);

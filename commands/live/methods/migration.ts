@@ -29,8 +29,8 @@ export const methods: MethodGroup = (vm) => {
     },
     /** What has changed since it was asked the last time. */
     dirty: (_params, client) => mine(client).dirty(),
-    /** Holds the VM, for so many seconds at most, and gives the rest of its state. */
-    hold: ({ seconds }, client) => mine(client).hold(Number(seconds)),
+    /** Holds the VM, for so long at most, and gives the rest of its state. */
+    hold: ({ milliseconds }, client) => mine(client).hold(Number(milliseconds)),
     /** Takes the pipes of the client to the other side, which is ready. */
     takeOver: ({ pid, to, from }, client) =>
       mine(client).takeOver(Number(pid), Number(to), Number(from)),
