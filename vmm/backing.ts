@@ -44,6 +44,27 @@ export function placeBacking(fd: number, path: string): Backing {
 }
 
 /**
+ * A file without a name, if there is something in it: no saved state can have it.
+ *
+ * @param fd The open file
+ * @param path What to call it
+ */
+export function namelessBacking(fd: number, path: string): Backing[] {
+  const { size } = diskFileStatus(fd, path);
+  return size === 0 ? [] : [{ path, nameless: true, size }];
+}
+
+/**
+ * What of a record a saved state can't have.
+ *
+ * @param backing What {@linkcode Device.backing} said
+ */
+export function namelessPart(backing: Json | undefined): string | undefined {
+  const parts = Array.isArray(backing) ? backing as { [key: string]: Json }[] : [];
+  return parts.find(({ nameless }) => nameless === true)?.path as string | undefined;
+}
+
+/**
  * What is not as it was.
  *
  * @param was What a stream says
@@ -54,8 +75,9 @@ export function changedBacking(
   was: Json | undefined,
   is: readonly Backing[],
 ): { readonly path: string; readonly why: string } | undefined {
+  const all: readonly Json[] = Array.isArray(was) ? was : [];
   for (const [i, now] of is.entries()) {
-    const then = Array.isArray(was) ? was[i] as Json | undefined : undefined;
+    const then = all[i];
     const { path } = now;
     if (typeof then !== "object" || then === null || Array.isArray(then)) {
       return { path, why: "the stream does not say what it was" };
@@ -66,7 +88,10 @@ export function changedBacking(
       return { path, why: WHY[key] ?? "it is another one" };
     }
   }
-  return undefined;
+  const gone = all[is.length];
+  if (gone === undefined) return undefined;
+  const { path } = Object(gone) as { path?: Json };
+  return { path: typeof path === "string" ? path : "a file", why: "it is not here" };
 }
 
 const WHY: Readonly<Record<string, string>> = {

@@ -8,12 +8,16 @@ import { Vm } from "../ffi/kvm/vm.ts";
 import type { MemorySlot } from "./memory.ts";
 import type { WriteLog } from "./write_log.ts";
 
+const PAGE = 4096;
+
 /** The log of one machine; KVM gives it to the process that made the VM only. */
 export class DirtyLog {
   readonly #vm: Vm;
   readonly #slots: readonly MemorySlot[];
   readonly #writes: WriteLog;
   #on = false;
+  #fixed = false;
+  #generation = 0;
 
   /**
    * @param vmFd The VM
@@ -31,12 +35,25 @@ export class DirtyLog {
     return this.#on;
   }
 
+  /** Whether devices stay what they are as long as it is kept. */
+  get fixed(): boolean {
+    return this.#on && this.#fixed;
+  }
+
+  /** Changes whenever it is begun anew: what was noted before is lost then. */
+  get generation(): number {
+    return this.#generation;
+  }
+
   /**
    * Keeps it from now on.
    *
+   * @param options `fixed`: devices stay what they are meanwhile. Default true
    * @throws {HostError} If KVM does not
    */
-  start(): void {
+  start(options: { fixed?: boolean } = {}): void {
+    this.#fixed = options.fixed ?? true;
+    this.#generation++;
     this.#writes.start();
     this.#on = true;
     this.#log(true);
@@ -56,6 +73,20 @@ export class DirtyLog {
       for (let word = 0; word < words.length; word++) words[word]! |= guests[word]!;
       return bitmap;
     });
+  }
+
+  /**
+   * Notes again what {@linkcode take} gave.
+   *
+   * @param bitmaps What it gave
+   */
+  putBack(bitmaps: readonly Uint8Array[]): void {
+    for (const [slot, bitmap] of bitmaps.entries()) {
+      for (let page = 0; page < 8 * bitmap.length; page++) {
+        const noted = (bitmap[page >> 3]! & 1 << (page & 7)) !== 0;
+        if (noted) this.#writes.mark(slot, page * PAGE, PAGE);
+      }
+    }
   }
 
   /** Notes that all memory was written. */

@@ -652,7 +652,7 @@ export class Machine implements AsyncDisposable {
   }
 
   #requireUnlogged(what: string): void {
-    if (!this.dirtyLog.on) return;
+    if (!this.dirtyLog.fixed) return;
     throw new VmError(`Cannot ${what} while the VM is being migrated`, {
       hint: "try again when that is done",
     });

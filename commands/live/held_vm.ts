@@ -38,12 +38,17 @@ export class HeldVm implements Disposable {
    * Holds a VM.
    *
    * @param directory Its folder
+   * @param options `track` has what changes from then on noted; `since` is the snapshot whose changes
+   *   are wanted
    * @throws {VmError} If it has ended
    */
-  static async hold(directory: RunDirectory): Promise<HeldVm> {
+  static async hold(
+    directory: RunDirectory,
+    options: { readonly track?: boolean; readonly since?: string } = {},
+  ): Promise<HeldVm> {
     const connection = await RpcConnection.open(directory.control);
     try {
-      return new HeldVm(connection, await connection.call("state.hold") as HeldState);
+      return new HeldVm(connection, await connection.call("state.hold", options) as HeldState);
     } catch (error) {
       connection[Symbol.dispose]();
       throw error;

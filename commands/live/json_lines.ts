@@ -4,8 +4,9 @@
  * @module
  */
 import { VmError } from "../../ffi/errors.ts";
+import { formatSize } from "../../vmm/size.ts";
 
-/** A peer that sends a longer line is cut off. */
+/** A client that sends a longer line is cut off. */
 const MAX_LINE = 1 << 20;
 
 /**
@@ -23,10 +24,14 @@ export async function writeMessage(connection: Deno.Conn, message: unknown): Pro
  * Reads lines until the other side is gone.
  *
  * @param connection Where from
+ * @param most Characters of a line at most; 1 MiB if left out
  * @returns Each line that is not empty
- * @throws {VmError} If one is longer than 1 MiB
+ * @throws {VmError} If one is longer
  */
-export async function* lines(connection: Deno.Conn): AsyncGenerator<string> {
+export async function* lines(
+  connection: Deno.Conn,
+  most: number = MAX_LINE,
+): AsyncGenerator<string> {
   const decoder = new TextDecoder();
   const chunk = new Uint8Array(65536);
   let rest = "";
@@ -35,7 +40,7 @@ export async function* lines(connection: Deno.Conn): AsyncGenerator<string> {
     if (count === null) return;
     const pieces = (rest + decoder.decode(chunk.subarray(0, count), { stream: true })).split("\n");
     rest = pieces.pop()!;
-    if (rest.length > MAX_LINE) throw new VmError("A message is longer than 1 MiB");
+    if (rest.length > most) throw new VmError(`A message is longer than ${formatSize(most)}`);
     yield* pieces.filter((line) => line !== "");
   }
 }

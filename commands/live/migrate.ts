@@ -5,6 +5,7 @@
  * @module
  */
 import { VmError } from "../../ffi/errors.ts";
+import { Convergence } from "../../vmm/state/convergence.ts";
 import { DescriptorSink } from "../../vmm/state/descriptor_stream.ts";
 import {
   addDirty,
@@ -66,13 +67,6 @@ export interface Migrated extends MigrationEnd {
   readonly milliseconds: number;
 }
 
-/** The part of the downtime that memory may take; the rest is for devices, vCPUs and the other side. */
-const MEMORY_SHARE = 0.5;
-/** A round that is not smaller than this part of the one before it gets nowhere. */
-const SHRINKING = 0.9;
-/** After so many of those there is no use in more. */
-const MOST_VAIN_ROUNDS = 3;
-const MOST_ROUNDS = 60;
 /** How long the last round may take beyond what was estimated, before the VM is let go on. */
 const PATIENCE_MILLISECONDS = 10_000;
 /** How often to send something while the other side is waited for. */
@@ -177,8 +171,7 @@ class Rounds {
   readonly #options: MigrateOptions;
   readonly #writer: StreamWriter;
   readonly #memory: MemoryRounds;
-  /** Bytes a millisecond, as the other side took them. */
-  #pace = 0;
+  readonly #convergence: Convergence;
 
   constructor(
     connection: RpcConnection,
@@ -190,6 +183,7 @@ class Rounds {
     this.#begun = begun;
     this.#sink = sink;
     this.#options = options;
+    this.#convergence = new Convergence(options.downtime);
     this.#writer = new StreamWriter(sink);
     this.#memory = new MemoryRounds(this.#writer, begun.regions);
   }
@@ -206,26 +200,24 @@ class Rounds {
   /** Sends what changes until the rest fits into the downtime, or gets no less; gives that. */
   async sendChanges(report: Report): Promise<DirtyPages> {
     using memory = this.#pages();
-    let before = Infinity;
-    let vain = 0;
     for (;;) {
       const dirty = await this.#changed();
       const left = dirtyBytes(dirty);
-      if (left / this.#pace <= this.#options.downtime * MEMORY_SHARE) return dirty;
-      vain = left >= before * SHRINKING ? vain + 1 : 0;
-      if (vain >= MOST_VAIN_ROUNDS || this.rounds >= MOST_ROUNDS) {
-        const text = `the guest changes memory faster than it is sent: it will stand for about ${
-          Math.ceil(left / this.#pace)
-        } ms`;
-        if (this.#options.giveUp) {
-          throw new VmError(`Given up: ${text}`, { hint: "a longer --downtime" });
-        }
-        report.note(text);
+      const next = this.#convergence.next(left);
+      if (next === "last") return dirty;
+      if (next === "vain") {
+        this.#tellOrGiveUp(Math.ceil(this.#convergence.milliseconds(left)), report);
         return dirty;
       }
-      before = left;
       report.round(await this.#round(() => this.#memory.sendDirty(memory, dirty)));
     }
+  }
+
+  #tellOrGiveUp(milliseconds: number, report: Report): void {
+    const text =
+      `the guest changes memory faster than it is sent: it will stand for about ${milliseconds} ms`;
+    if (!this.#options.giveUp) return report.note(text);
+    throw new VmError(`Given up: ${text}`, { hint: "a longer --downtime" });
   }
 
   /** Sends a record that nobody wants. */
@@ -236,7 +228,7 @@ class Rounds {
 
   /** Holds the VM and sends all the rest. */
   async whileItIsHeld(left: DirtyPages): Promise<void> {
-    this.patience = PATIENCE_MILLISECONDS + 2 * dirtyBytes(left) / this.#pace;
+    this.patience = PATIENCE_MILLISECONDS + 2 * this.#convergence.milliseconds(dirtyBytes(left));
     const held = await this.#connection.call("migration.hold", {
       milliseconds: this.patience,
     }) as LastState;
@@ -263,9 +255,7 @@ class Rounds {
     await send();
     const milliseconds = performance.now() - start;
     const sent = this.#sink.bytes - bytes;
-    // A round of few bytes tells of the pipe's own memory, not of the way.
-    const pace = sent / (milliseconds - (this.#sink.waited - waited));
-    this.#pace = this.#pace === 0 ? pace : Math.min(this.#pace, pace);
+    this.#convergence.sent(sent, milliseconds - (this.#sink.waited - waited));
     this.rounds++;
     return { round: this.rounds, bytes: sent, milliseconds };
   }

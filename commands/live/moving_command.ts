@@ -54,6 +54,8 @@ export class MovingCommand implements AsyncDisposable {
     const output = stack.use(makePipe());
     libc.fcntl(input.writer.fd, F_SETPIPE_SZ, PIPE_BYTES); // which may be refused
     libc.fcntl(output.reader.fd, F_SETFL, O_NONBLOCK);
+    // The copies of the pipes that spawn hands down too are good for something: while the other owner has
+    // them, the end of a filter between is not taken for its end.
     const child = spawn(word, args, {
       cwd,
       stdio: [input.reader.fd, output.writer.fd, "inherit"],

@@ -101,7 +101,7 @@ export function sayLine(fd: number, word: PipeWord): boolean {
 export function parseLine(line: string): PipeWord | undefined {
   try {
     const word = JSON.parse(line);
-    return typeof word === "object" && word !== null ? word : undefined;
+    return typeof word === "object" && word !== null && !Array.isArray(word) ? word : undefined;
   } catch {
     return undefined;
   }

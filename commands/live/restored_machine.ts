@@ -11,7 +11,7 @@ import { type DeviceEntry, parseDocument, type VmDocument } from "../../vmm/docu
 import type { Machine } from "../../vmm/machine.ts";
 import { DescriptorSource } from "../../vmm/state/descriptor_stream.ts";
 import { loadFolder } from "../../vmm/state/load_folder.ts";
-import { type LoadOptions, loadStream } from "../../vmm/state/load_stream.ts";
+import { type LoadOptions, loadStreams } from "../../vmm/state/load_stream.ts";
 import { ChunkSource } from "./chunk_source.ts";
 import type { DeviceChange } from "./device_change.ts";
 import { RunDirectory } from "./run_directory.ts";
@@ -20,6 +20,8 @@ import { RunDirectory } from "./run_directory.ts";
 export interface RestoreOrder {
   /** A stream's file, or a folder; stdin if left out. */
   readonly path?: string;
+  /** Files of streams with what has changed since, each since the one before. */
+  readonly diffs?: readonly string[];
   /** The VM's new name. */
   readonly name?: string;
   /** What differs on this host. */
@@ -50,7 +52,7 @@ export async function restoredMachine(
   const { path, edited, force, clockStopped } = order;
   const options: LoadOptions = {
     ...{ edited, force, clockStopped, moved: arrival !== undefined },
-    named: new Set(order.changes.filter(([, key]) => PATHS.has(key)).map(([device]) => device)),
+    named: namedDevices(order),
     ...(arrival === undefined ? {} : { made: (machine) => arrival.made(machine) }),
     change(document) {
       const own = changed(document, order);
@@ -60,22 +62,44 @@ export async function restoredMachine(
     },
     changeDevice: (name, record) => changedRecord(name, record, order),
   };
+  using files = new DisposableStack();
+  const open = (path: string) => {
+    const fd = openFile(path, OpenFlag.RDONLY);
+    files.defer(() => closeFile(fd));
+    return new DescriptorSource(fd, path);
+  };
+  const changes = (order.diffs ?? []).map(open);
   if (path === undefined) {
     const source = bytes === undefined
       ? new DescriptorSource(STDIN, "stdin")
       : new ChunkSource(bytes);
-    return await loadStream(source, options);
+    return await loadStreams([source, ...changes], options);
   }
-  const fd = openFile(path, OpenFlag.RDONLY);
-  try {
-    if (Deno.statSync(path).isDirectory) return await loadFolder(path, options);
-    return await loadStream(new DescriptorSource(fd, path), options);
-  } finally {
-    closeFile(fd);
-  }
+  const source = open(path);
+  if (!Deno.statSync(path).isDirectory) return await loadStreams([source, ...changes], options);
+  if (changes.length === 0) return await loadFolder(path, options);
+  throw new DocumentError(`${path} is a folder, which takes no --diff`, {
+    hint: "unpack the changes over it: tar x -C FOLDER",
+  });
 }
 
-function changed(document: VmDocument, { name, changes }: RestoreOrder): VmDocument {
+/**
+ * Devices whose files somebody has named for this host.
+ *
+ * @param order What differs
+ */
+export function namedDevices({ changes }: RestoreOrder): ReadonlySet<string> {
+  return new Set(changes.filter(([, key]) => PATHS.has(key)).map(([device]) => device));
+}
+
+/**
+ * The document with what differs.
+ *
+ * @param document As it was saved
+ * @param order What differs
+ * @throws {DocumentError} If that makes no sense for it
+ */
+export function changed(document: VmDocument, { name, changes }: RestoreOrder): VmDocument {
   const devices = (document.devices ?? []).map((entry) => withChanges(entry, changes));
   for (const [device, key] of changes) {
     if (devices.some((entry) => entry.name === device)) continue;

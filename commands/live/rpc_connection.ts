@@ -7,6 +7,9 @@ import { VmError } from "../../ffi/errors.ts";
 import { lines, writeMessage } from "./json_lines.ts";
 import { connect, isHangUp, resultOf } from "./json_rpc.ts";
 
+/** An owner's answers are as long as its VM's state is. */
+const MOST_LINE = 2 ** 30;
+
 /** A connection that is kept. */
 export class RpcConnection implements Disposable {
   readonly #connection: Deno.UnixConn;
@@ -69,7 +72,7 @@ export class RpcConnection implements Disposable {
 
   async #read(): Promise<void> {
     try {
-      for await (const line of lines(this.#connection)) {
+      for await (const line of lines(this.#connection, MOST_LINE)) {
         const message = JSON.parse(line);
         const answer = this.#waiting.get(message.id);
         if (answer === undefined) continue; // a notification: nobody here asks for any

@@ -6,7 +6,7 @@
 import { HostError } from "../../ffi/errors.ts";
 import { hostErrno } from "../host_errno.ts";
 import { DescriptorSink } from "../../vmm/state/descriptor_stream.ts";
-import { writeMemory, writeRecords } from "../../vmm/state/save_stream.ts";
+import { writeChanges, writeMemory, writeRecords } from "../../vmm/state/save_stream.ts";
 import { type StreamSink, StreamWriter } from "../../vmm/state/stream_writer.ts";
 import { closeFile, openFile, OpenFlag } from "../../ffi/files.ts";
 import { check, libc } from "../../ffi/libc.ts";
@@ -26,7 +26,11 @@ export async function writeSnapshot(
 ): Promise<void> {
   const writer = new StreamWriter(sink);
   await writeRecords(writer, state.machine);
-  await writeMemory(writer, state.regions, memory);
+  if (state.dirty === undefined) await writeMemory(writer, state.regions, memory);
+  else {
+    const dirty = state.dirty.map((bits) => Uint8Array.fromBase64(bits));
+    await writeChanges(writer, state.regions, memory, dirty);
+  }
   await writeRecords(writer, state.state);
   if (last !== undefined) {
     await writer.flush();

@@ -9,8 +9,12 @@ import { detach, detachArrival } from "../live/detach.ts";
 import { escapeFlag } from "../live/escape.ts";
 import { deviceChange, setFlag } from "../live/device_change.ts";
 import { restoredMachine, type RestoreOrder } from "../live/restored_machine.ts";
+import { type RecordLayout, writeRecords } from "../output.ts";
 import { runAttached } from "../live/run_machine.ts";
 import type { Verb, VerbContext, Words } from "../verb.ts";
+
+/** What the state wants is not there. */
+const NOT_THERE = 125;
 
 /** The row of `restore`. */
 export const verb: Verb = {
@@ -27,8 +31,17 @@ export const verb: Verb = {
     live: { help: "take a VM that `hvsh migrate` sends, on stdin and stdout; runs as -d does" },
     paused: { help: "wait for `hvsh resume` before the next instruction" },
     set: setFlag,
+    diff: {
+      value: "path",
+      metavar: "FILE",
+      repeat: true,
+      help: "what has changed since, from `hvsh snapshot --diff`; the oldest first",
+    },
     edited: { help: "take records as they are that were changed by hand" },
-    force: { help: "go on although this host's CPU lacks features" },
+    force: { help: "go on although this host's CPU lacks features, or files have changed" },
+    explain: {
+      help: "only list what the state wants of this host; status 125 if something is amiss",
+    },
     "stop-clock": { help: "let the guest's clocks go on from where they stood" },
     timeout: {
       value: "seconds",
@@ -46,6 +59,7 @@ export const verb: Verb = {
   reads: "document",
   writes: "console",
   examples: [
+    { line: "zstd -dc web.tzst | hvsh restore --explain | jq 'select(.ok | not)'", needs: "kvm" },
     { line: "hvsh snapshot web --stop | hvsh restore -d", needs: "kvm" },
     {
       line: "zstd -dc web.tzst | hvsh restore -d -n web2 --set disk0.path=/srv/web2.img",
@@ -59,6 +73,7 @@ export const verb: Verb = {
       ...(typeof words.timeout === "number" ? { timeout: words.timeout } : {}),
     };
     const bytes = order.path === undefined ? streamOf(context) : undefined;
+    if (words.explain) return await explain(order, context);
     if (words.live) {
       requirePipes(bytes, context);
       await detachArrival({ restore: order, options, live: true });
@@ -74,6 +89,24 @@ export const verb: Verb = {
     return await runAttached(make, { ...options, ...escape, stdinFree }, context);
   },
 };
+
+const LAYOUT: RecordLayout = {
+  columns: [
+    { key: "part" },
+    { key: "wants" },
+    { key: "ok", format: (ok) => ok === true ? "yes" : "no" },
+    { key: "why" },
+  ],
+  name: "part",
+};
+
+async function explain(order: RestoreOrder, context: VerbContext): Promise<number> {
+  const { explainedState } = await import("../live/explained_state.ts");
+  const bytes = order.path === undefined ? streamOf(context) : undefined;
+  const needs = await explainedState(order, bytes === "inherit" ? undefined : bytes);
+  await writeRecords(needs.map((need) => ({ ...need })), LAYOUT, {}, context);
+  return needs.every(({ ok }) => ok) ? 0 : NOT_THERE;
+}
 
 function streamOf(context: VerbContext): "inherit" | AsyncIterable<Uint8Array> {
   if (context.bytes === undefined) {
@@ -93,10 +126,11 @@ function requirePipes(bytes: ReturnType<typeof streamOf> | undefined, context: V
 }
 
 function orderOf(words: Words, { cwd }: VerbContext): RestoreOrder {
-  const { path, name, set = [] } = words;
+  const { path, name, set = [], diff = [] } = words;
   return {
     ...(typeof path === "string" ? { path: resolve(cwd, path) } : {}),
     ...(typeof name === "string" ? { name } : {}),
+    diffs: (diff as readonly string[]).map((file) => resolve(cwd, file)),
     changes: (set as readonly string[]).map(deviceChange),
     edited: words.edited === true,
     force: words.force === true,

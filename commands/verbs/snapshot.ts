@@ -5,13 +5,17 @@
  */
 import { resolve } from "node:path";
 import { Errno } from "../../ffi/errno.ts";
-import { HostError, UsageError } from "../../ffi/errors.ts";
+import { HostError, UsageError, VmError } from "../../ffi/errors.ts";
+import type { Json } from "../../ffi/struct.ts";
+import { namelessPart } from "../../vmm/backing.ts";
+import type { Records } from "../../vmm/state/save_stream.ts";
 import { DescriptorSink } from "../../vmm/state/descriptor_stream.ts";
 import type { StreamSink } from "../../vmm/state/stream_writer.ts";
 import { namedVms, vmNames } from "../live/clients.ts";
 import { HeldVm } from "../live/held_vm.ts";
 import { writeFolder } from "../live/snapshot_folder.ts";
 import { writeBeside, writeSnapshot } from "../live/snapshot_stream.ts";
+import { snapshotId } from "../live/snapshot_id.ts";
 import type { Verb, VerbContext } from "../verb.ts";
 
 const SIGPIPE_STATUS = 141;
@@ -31,6 +35,12 @@ export const verb: Verb = {
       metavar: "FILE",
       help: "write a file, which is there once it is whole; FOLDER/ for one that restore maps",
     },
+    track: { help: "note what changes from now on, for --diff" },
+    diff: {
+      value: "path",
+      metavar: "BASE",
+      help: "write only what has changed since the stream in BASE, which had --track or --diff too",
+    },
     stop: { help: "end the VM where it stands, in place of letting it go on" },
   },
   arguments: [{ ...vmNames, repeat: false, help: "the VM; its handle on stdin if left out" }],
@@ -39,21 +49,30 @@ export const verb: Verb = {
   examples: [
     { line: "hvsh snapshot web | zstd > web.tzst", needs: "kvm" },
     { line: "hvsh pause web | hvsh snapshot | tar xO vm.json | jq .devices", needs: "kvm" },
+    { line: "hvsh snapshot web --track -o base.tar", needs: "kvm" },
+    { line: "hvsh snapshot web --diff base.tar > changes.tar", needs: "kvm" },
     {
       line: "hvsh snapshot web --stop | zstd | ssh host 'zstd -d | hvsh restore -d'",
       needs: "kvm",
     },
   ],
   async run(words, context) {
-    const { output, stop } = words;
+    const { output, stop, track, diff } = words;
+    if (diff !== undefined && typeof output === "string" && output.endsWith("/")) {
+      throw new UsageError("A folder that is mapped has all of memory: --diff writes a stream");
+    }
     if (output === undefined && context.forPerson) {
       throw new UsageError("A stream is no text for a terminal", {
         hint: "hvsh snapshot NAME > FILE",
       });
     }
     for await (const vm of namedVms(words, context)) {
-      using held = await HeldVm.hold(vm);
+      using held = await HeldVm.hold(vm, {
+        track: track === true,
+        ...(typeof diff === "string" ? { since: snapshotId(resolve(context.cwd, diff)) } : {}),
+      });
       // Who reads the end of a stream may have the VM go on at once: with its disks, taps and name.
+      requireNamed(held.state.state);
       const handOver = stop === true && typeof output !== "string" && !isFile(context);
       try {
         if (typeof output === "string" && output.endsWith("/")) {
@@ -73,6 +92,25 @@ export const verb: Verb = {
     return 0;
   },
 };
+
+/**
+ * A stream has disks by reference.
+ *
+ * @throws {VmError} If one has no name
+ */
+function requireNamed(records: Records): void {
+  for (const [, record] of records) {
+    const { name, backing } = record as { readonly name?: string; readonly backing?: Json };
+    const part = namelessPart(backing);
+    if (part === undefined) continue;
+    throw new VmError(
+      `${name}: what its guest has written is in ${part}, which no stream can name`,
+      {
+        hint: "hvsh disk IMAGE --overlay FILE keeps it",
+      },
+    );
+  }
+}
 
 /** Whether the stream goes to a file, which nobody reads before it is whole. */
 function isFile({ stdout }: VerbContext): boolean {

@@ -130,6 +130,34 @@ onKvm("a VM is moved through filters, at a limited rate, with a line for each ro
   await assertGoesOn(home);
 });
 
+onKvm(
+  "a disk is its VM's alone before, while and after that is moved, and after it was not",
+  async () => {
+    await using home = new HvshHome();
+    const path = home.write("disk.img", new Uint8Array(4096));
+    const devices = [{ type: "serial" }, { type: "disk", path }, { type: "rng" }];
+    await counting(home, 1, { devices });
+    const refused = async () => {
+      const { status, stderr } = await home.run(["run", "--disk", path, "--flat", path]);
+      assert.equal(status, 125);
+      assert.match(stderr, /disk.img is in use by another program/);
+    };
+    await refused();
+    // The other side has all, and is told to go; but what it says then is lost with it.
+    const lost = "hvsh restore --live -n b | (read a; echo $a; read a; echo $a; read a; kill -9 0)";
+    const stays = await home.run(moving("setsid", "sh", "-c", lost));
+    assert.equal(stays.status, 125, stays.stderr);
+    await until("one is left", async () => (await live(home)).length === 1);
+    await refused();
+    const [name] = await live(home) as [string];
+    if (name === "a") assertMoved(await home.run(moving(...RESTORE)));
+    await counts(home, "b");
+    await refused();
+    await end(home, "b");
+    await home.run(["wait", "a"]);
+  },
+);
+
 onKvm("a paused VM is paused where it arrives", async () => {
   await using home = new HvshHome();
   await counting(home);

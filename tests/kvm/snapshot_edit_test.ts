@@ -232,3 +232,114 @@ onKvm("keys that nobody knows are in the next snapshot as they were", async () =
   assert.deepEqual([rtc.later, rtc.state.later], [{ kept: [1] }, "kept"]);
   await end(home, "vm1");
 });
+
+/** Refused by its message, or taken. */
+async function restores(home: HvshHome, line: string, says?: RegExp): Promise<void> {
+  const result = await home.line(line);
+  if (says === undefined) {
+    const [handle] = records(result);
+    await end(home, handle!.live as string);
+    return;
+  }
+  assert.deepEqual([result.status, result.stdout], [125, ""], line);
+  assert.match(result.stderr, says, line);
+}
+
+onKvm(
+  "a file behind a device that is not what it was is refused, unless somebody names it",
+  async () => {
+    await using home = new HvshHome();
+    const at = (name: string) => `${home.folder}/${name}`;
+    const disk = home.write("disk", new Uint8Array(2 ** 20));
+    home.write("shared", new Uint8Array(4096));
+    Deno.mkdirSync(at("folder"));
+    const devices = [
+      { type: "serial" },
+      { type: "disk", name: "disk0", path: disk },
+      { type: "share", name: "share0", path: at("folder") },
+    ];
+    const memory = [
+      { type: "ram", size: 4 * 2 ** 20 },
+      { type: "shared", base: 0x4000_0000, path: at("shared") },
+    ];
+    await start(home, "lines", "web", { devices, memory });
+    await countsOn(home, "lines", "web");
+    assert.equal((await home.run(["snapshot", "web", "--stop", "-o", "web.tar"])).status, 0);
+    await stopped(home, "web");
+    await restores(home, "hvsh restore -d web.tar");
+
+    const changedDisk = /disk0: \S*disk is not what it was when the state was taken: /;
+    const was = Deno.statSync(disk);
+    Deno.writeFileSync(disk, Uint8Array.of(1), { append: true });
+    await restores(home, "hvsh restore -d web.tar", changedDisk);
+    Deno.truncateSync(disk, was.size);
+    await restores(home, "hvsh restore -d web.tar", /it has been written since/);
+    await restores(home, "hvsh restore -d --force web.tar");
+    await restores(home, `hvsh restore -d --set disk0.path=${disk} web.tar`);
+    home.write("other", new Uint8Array(2 ** 20));
+    await restores(home, `hvsh restore -d --set disk0.path=${at("other")} web.tar`);
+    Deno.renameSync(at("other"), disk);
+    await restores(home, "hvsh restore -d web.tar", changedDisk);
+
+    const named = `hvsh restore -d --set disk0.path=${disk}`;
+    Deno.renameSync(at("folder"), at("aside"));
+    await restores(home, `${named} web.tar`, /folder: open: .*\(ENOENT\)/);
+    Deno.mkdirSync(at("folder"));
+    await restores(home, `${named} web.tar`, /share0: \S*folder is not what it was/);
+    Deno.removeSync(at("folder"));
+    Deno.renameSync(at("aside"), at("folder"));
+    await restores(home, `${named} web.tar`);
+    // A stream that does not say what it was is not believed either.
+    await home.line("mkdir vm && tar x -C vm -f web.tar");
+    edit<{ [key: string]: Json }>(`${home.folder}/vm/dev/disk0.json`, (record) => {
+      delete record.backing;
+    });
+    await restores(home, "hvsh restore -d vm", /disk0: .*the stream does not say what it was/);
+
+    Deno.copyFileSync(at("shared"), at("copy"));
+    Deno.renameSync(at("copy"), at("shared"));
+    await restores(home, `${named} web.tar`, /file0: \S*shared is not what it was/);
+    await restores(home, `${named} --force web.tar`);
+  },
+);
+
+onKvm("what a state wants of its host is listed, with what is amiss", async () => {
+  await using home = new HvshHome();
+  const disk = home.write("disk", new Uint8Array(2 ** 20));
+  const devices = [
+    { type: "serial", name: "serial0" },
+    { type: "disk", name: "disk0", path: disk },
+    { type: "net", name: "net0", backend: `unix:${home.folder}/net` },
+  ];
+  {
+    await using _sink = new Sink(`${home.folder}/net`);
+    await start(home, "two", "web", { devices });
+    await home.run(["snapshot", "web", "--stop", "-o", "web.tar"]);
+    await stopped(home, "web");
+    const good = records(await home.line("hvsh restore --explain <web.tar"));
+    assert.deepEqual(good.map(({ part, ok }) => [part, ok]), [
+      ...["format", "cpus", "cpu/0", "features", "cpu/1", "board", "memory"].map((
+        part,
+      ) => [part, true]),
+      ...["serial0", "disk0", "net0"].map((part) => [part, true]),
+    ]);
+  }
+  Deno.removeSync(disk);
+  await home.line("mkdir vm && tar x -C vm -f web.tar");
+  edit<{ cpuid: { leaf: string; ecx: string }[] }>(`${home.folder}/vm/cpu/0.json`, ({ cpuid }) => {
+    for (const leaf of cpuid) if (leaf.leaf === "0x7") leaf.ecx = "0xffffffff";
+  });
+  const bad = await home.run(["restore", "--explain", "vm"]);
+  assert.deepEqual([bad.status, bad.stderr], [125, ""]);
+  const amiss = bad.stdout.trimEnd().split("\n").map((line) => JSON.parse(line)).filter(({ ok }) =>
+    !ok
+  );
+  assert.deepEqual(amiss.map(({ part }) => part), ["features", "disk0", "net0"]);
+  assert.match(amiss[0].why, /this host's CPU lacks /);
+  assert.match(amiss[1].why, /ENOENT/);
+  home.write("other", new Uint8Array(2 ** 20));
+  const set = ["--set", `disk0.path=${home.folder}/other`];
+  const named = await home.run(["restore", "--explain", ...set, "vm"]);
+  assert.doesNotMatch(named.stdout, /"disk0".*"ok":false/);
+  assert.deepEqual(records(await home.run(["list"])), []);
+});

@@ -37,22 +37,32 @@ export async function loadFolder(path: string, options: LoadOptions): Promise<Ma
       else pieces.push(...plainFiles(`${path}/${place}`).map((piece) => `${place}/${piece}`));
     }
     await using loading = new StreamLoading({ ...options, files });
-    const names = RECORDS.flatMap((folder) =>
-      plainFiles(`${path}/${folder}`).map((name) => folder + name)
-    );
+    const names = folderRecords(path);
     const first = ["vm.json", "fw_cfg.json"].filter((name) => names.includes(name));
     if (first[0] !== "vm.json") throw new DocumentError(`${path} has no vm.json`);
     for (const name of first) loading.record(name, Deno.readFileSync(`${path}/${name}`));
     await loading.prepare();
     for (const name of pieces) readPiece(`${path}/${name}`, (size) => loading.memory(name, size));
     for (const name of names) {
-      if (first.includes(name) || !name.endsWith(".json")) continue;
+      if (first.includes(name)) continue;
       loading.record(name, Deno.readFileSync(`${path}/${name}`));
     }
     return await loading.finish();
   } finally {
     for (const { fd } of files.values()) closeFile(fd); // what is mapped stays
   }
+}
+
+/**
+ * The names of a folder's records, but for memory's.
+ *
+ * @param path The folder
+ */
+export function folderRecords(path: string): string[] {
+  return RECORDS.flatMap((folder) =>
+    plainFiles(`${path}/${folder}`).filter((name) => name.endsWith(".json"))
+      .map((name) => folder + name)
+  );
 }
 
 function openRegion(path: string): RegionFile {

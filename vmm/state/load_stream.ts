@@ -7,14 +7,15 @@
  */
 import { DocumentError, VmError } from "../../ffi/errors.ts";
 import type { Json } from "../../ffi/struct.ts";
-import { parseDocument, type VmDocument } from "../document.ts";
+import type { VmDocument } from "../document.ts";
 import { Machine } from "../machine.ts";
 import { MachineMemory } from "../memory.ts";
 import { boardFromJson } from "./board_state.ts";
 import { missingFeatures } from "./compatibility.ts";
 import { type DeviceRecord, requireBacking, saveDevices } from "./device_state.ts";
+import { FIRST, readFirstRecord } from "./first_record.ts";
 import { fwCfgFromJson } from "./fw_cfg_json.ts";
-import { field, objectOf, parseRecord, shown } from "./json_fields.ts";
+import { field, objectOf, parseRecord } from "./json_fields.ts";
 import {
   type MachineSnapshot,
   restoreMachine,
@@ -22,7 +23,7 @@ import {
   saveMachine,
   vcpusFromJson,
 } from "./machine_state.ts";
-import { type RegionFile, regionsFromJson, type SavedRegion } from "./regions.ts";
+import { type RegionFile, requireShared, type SavedRegion } from "./regions.ts";
 import { stateRecords, STREAM_VERSION } from "./save_stream.ts";
 import { END } from "./stream_writer.ts";
 import { keepUnknown, unknownKeys } from "./unknown_keys.ts";
@@ -63,7 +64,6 @@ export interface LoadOptions extends RestoreOptions {
   readonly files?: ReadonlyMap<string, RegionFile>;
 }
 
-const FIRST = "vm.json";
 const SECOND = "fw_cfg.json";
 const BOARD = "board.json";
 const CPU = /^cpu\/(0|[1-9][0-9]{0,3})\.json$/;
@@ -85,14 +85,33 @@ export async function loadStream(
   source: StreamSource,
   options: LoadOptions = {},
 ): Promise<Machine> {
+  return await loadStreams([source], options);
+}
+
+/**
+ * Makes a machine from a stream and others with what has changed since.
+ *
+ * @param sources The streams, each of the changes since the one before
+ * @param options How
+ * @returns The machine, not started; dispose it to free what it holds
+ * @throws {DocumentError} Naming the record at fault; nothing is left behind
+ * @throws {HostError} If the host can't provide the machine
+ */
+export async function loadStreams(
+  sources: Iterable<StreamSource>,
+  options: LoadOptions = {},
+): Promise<Machine> {
   await using loading = new StreamLoading(options);
-  const reader = new StreamReader(loading, options);
-  while (!reader.done) {
-    const pending = source.read(reader.place);
-    const count = typeof pending === "number" ? pending : await pending;
-    if (count === 0) reader.close();
-    reader.advance(count);
-    if (loading.busy) await loading.prepare();
+  for (const source of sources) {
+    loading.begin();
+    const reader = new StreamReader(loading, options);
+    while (!reader.done) {
+      const pending = source.read(reader.place);
+      const count = typeof pending === "number" ? pending : await pending;
+      if (count === 0) reader.close();
+      reader.advance(count);
+      if (loading.busy) await loading.prepare();
+    }
   }
   return await loading.finish();
 }
@@ -110,6 +129,9 @@ export class StreamLoading implements StreamTarget, AsyncDisposable {
   #memory: MachineMemory | undefined;
   #views = new Map<string, Uint8Array>();
   #unknown: Record<string, Json> = {};
+  /** The snapshot that is there so far, and whether the stream's first record has come. */
+  #id: string | undefined;
+  #begun = false;
   #kept = 0;
 
   /** @param options How the machine is made */
@@ -125,6 +147,11 @@ export class StreamLoading implements StreamTarget, AsyncDisposable {
 
   get #wantsFwCfg(): boolean {
     return this.#document?.boot?.firmware !== undefined;
+  }
+
+  /** Another stream begins; one behind the first has what has changed since. */
+  begin(): void {
+    this.#begun = false;
   }
 
   record(name: string, content: Uint8Array<ArrayBuffer>): void {
@@ -194,6 +221,7 @@ export class StreamLoading implements StreamTarget, AsyncDisposable {
     const snapshot = await this.#snapshot(machine);
     const { force, named = new Set() } = this.#options;
     if (!force) {
+      requireShared(this.#regions, machine.slots);
       await machine.freeze((frozen) => requireBacking(frozen, snapshot.devices, named));
     }
     await restoreMachine(machine, snapshot, this.#options);
@@ -223,28 +251,29 @@ export class StreamLoading implements StreamTarget, AsyncDisposable {
 
   #first(content: Uint8Array<ArrayBuffer>): void {
     // Tar has it that the last one counts, but here it came too late.
-    if (this.#document !== undefined) throw new DocumentError(`${FIRST} is there twice`);
-    const json = field(FIRST, "the record", () => objectOf(parseRecord(FIRST, content)));
-    const { state, ...document } = json;
-    const { version, memory, time: _, ...unknown } = field(
-      FIRST,
-      "state",
-      () => objectOf(state),
-    );
-    if (version !== STREAM_VERSION) {
-      throw new DocumentError(
-        `${FIRST}: the stream has version ${shown(version)}, not ${STREAM_VERSION}`,
-        {
-          hint: typeof version === "number" && version > STREAM_VERSION
-            ? "a newer hvsh reads it"
-            : "`hvsh snapshot` writes streams",
-        },
-      );
-    }
-    const checked = parseDocument(document, FIRST);
+    if (this.#begun) throw new DocumentError(`${FIRST} is there twice`);
+    this.#begun = true;
+    const { document, regions, id, base, unknown } = readFirstRecord(content);
+    this.#requireBase(base, regions);
+    this.#id = id;
     this.#unknown = unknown;
-    this.#regions = regionsFromJson(memory, FIRST);
-    this.#document = this.#options.change?.(checked) ?? checked;
+    this.#regions = regions;
+    this.#document = this.#options.change?.(document) ?? document;
+  }
+
+  /** Changes belong to the one snapshot that they are the changes since. */
+  #requireBase(base: string | undefined, regions: readonly SavedRegion[]): void {
+    if (this.#document === undefined) {
+      if (base === undefined) return;
+      throw new DocumentError(`${FIRST}: the stream has only what has changed since another`, {
+        hint: "hvsh restore BASE --diff CHANGES",
+      });
+    }
+    if (base === undefined || base !== this.#id) {
+      throw new DocumentError(`${FIRST}: the stream has not what has changed since the one before`);
+    }
+    if (JSON.stringify(regions) === JSON.stringify(this.#regions)) return;
+    throw new DocumentError(`${FIRST}, state.memory: is not that of the stream before`);
   }
 
   async #snapshot(machine: Machine): Promise<MachineSnapshot> {

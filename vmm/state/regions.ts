@@ -3,14 +3,25 @@
  *
  * @module
  */
-import { DocumentError } from "../../ffi/errors.ts";
+import { DocumentError, VmError } from "../../ffi/errors.ts";
 import type { Json } from "../../ffi/struct.ts";
+import { changedBacking, placeBacking } from "../backing.ts";
 import type { MemorySlot } from "../memory.ts";
 import { field, objectOf, shown } from "./json_fields.ts";
 
 /** As many slots as each KVM since Linux 3.15 has for users (KVM_USER_MEM_SLOTS). */
 const MOST_REGIONS = 509;
 const NAME = /^[a-z]{1,16}[0-9]{1,4}$/;
+
+/** A file of the host in guest memory. */
+export interface SharedFile {
+  readonly path: string;
+  /** Where in it the region starts, in bytes. */
+  readonly offset: number;
+  /** Which file it is, as {@linkcode placeBacking} tells. */
+  readonly inode?: string;
+  readonly born?: string;
+}
 
 /** A region of guest-physical memory. */
 export interface SavedRegion {
@@ -25,7 +36,7 @@ export interface SavedRegion {
   /** Whether the guest's writes become exits. */
   readonly readonly: boolean;
   /** A file that the guest shares with others, by reference: its bytes are not saved. */
-  readonly shared?: { readonly path: string; readonly offset: number };
+  readonly shared?: SharedFile;
 }
 
 /** Where the bytes of a region are already, to be mapped copy on write. */
@@ -59,11 +70,43 @@ export function regionNames(slots: readonly MemorySlot[]): string[] {
  */
 export function savedRegions(slots: readonly MemorySlot[]): SavedRegion[] {
   const names = regionNames(slots);
-  return slots.map(({ base, size, ram, readonly, shared }, i) => ({
-    name: names[i]!,
-    ...{ base, size, ram, readonly },
-    ...(shared === undefined ? {} : { shared }),
-  }));
+  return slots.map((slot, i) => {
+    const { base, size, ram, readonly } = slot;
+    const shared = sharedBy(slot);
+    return {
+      name: names[i]!,
+      ...{ base, size, ram, readonly },
+      ...(shared === undefined ? {} : { shared }),
+    };
+  });
+}
+
+/**
+ * Looks that files in guest memory are those that were there, before anything is written to them.
+ *
+ * @param regions What a stream says
+ * @param slots What there is
+ * @throws {VmError} Naming the region and the file
+ */
+export function requireShared(
+  regions: readonly SavedRegion[],
+  slots: readonly MemorySlot[],
+): void {
+  for (const { name, base, shared } of regions) {
+    if (shared === undefined) continue;
+    const is = slots.filter((slot) => slot.base === base).map(sharedBy);
+    const changed = changedBacking([{ ...shared }], is.filter((file) => file !== undefined));
+    if (changed === undefined) continue;
+    throw new VmError(
+      `${name}: ${changed.path} is not what it was when the state was taken: ${changed.why}`,
+      { hint: "--force takes it as it is" },
+    );
+  }
+}
+
+function sharedBy({ shared, file }: MemorySlot) {
+  if (shared === undefined) return undefined;
+  return { ...shared, ...(file === undefined ? {} : placeBacking(file.fd, shared.path)) };
 }
 
 /**
@@ -101,12 +144,17 @@ export function regionsFromJson(json: Json | undefined, where: string): SavedReg
   );
 }
 
-function sharedFile(json: Json): { path: string; offset: number } {
-  const { path, offset } = objectOf(json);
+function sharedFile(json: Json): SharedFile {
+  const { path, offset, inode, born } = objectOf(json);
   if (typeof path !== "string" || path === "" || path.includes("\0")) {
     throw new TypeError(`"shared" has no path`);
   }
-  return { path, offset: wholeNumber(offset, "shared.offset") };
+  return {
+    path,
+    offset: wholeNumber(offset, "shared.offset"),
+    ...(typeof inode === "string" ? { inode } : {}),
+    ...(typeof born === "string" ? { born } : {}),
+  };
 }
 
 function wholeNumber(json: Json | undefined, key: string): number {

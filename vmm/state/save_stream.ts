@@ -19,6 +19,8 @@ export const CHUNK = 65536;
 const PLACE_DIGITS = 10;
 /** Pieces of memory that stay as they are while others are looked at. */
 const MOST_PIECES = 64;
+/** Bytes of memory whose pages are a byte of a bitmap. */
+const BYTE_OF_PAGES = 8 * 4096;
 
 /** Memory that is saved, by regions' names. */
 export interface SavedMemory {
@@ -42,15 +44,27 @@ export interface StateRecords {
   readonly state: Records;
 }
 
+/** Which snapshot a stream is. */
+export interface SnapshotIdentity {
+  /** Its own, unlike all others'. */
+  readonly id?: string;
+  /** The one that it has the changes of. */
+  readonly base?: string;
+}
+
 /**
  * The records of a machine's state.
  *
  * @param snapshot The state
+ * @param identity Which snapshot it becomes
  */
-export function stateRecords(snapshot: MachineSnapshot): StateRecords {
+export function stateRecords(
+  snapshot: MachineSnapshot,
+  identity: SnapshotIdentity = {},
+): StateRecords {
   const { vcpus, board, devices } = snapshot;
   return {
-    machine: machineRecords(snapshot),
+    machine: machineRecords(snapshot, identity),
     state: [
       ...vcpus.map((state, id) => [`cpu/${id}.json`, vcpuToJson(state)] as const),
       ["board.json", boardToJson(board)],
@@ -63,15 +77,18 @@ export function stateRecords(snapshot: MachineSnapshot): StateRecords {
  * The records of what a machine is, which come first.
  *
  * @param snapshot Its state
+ * @param identity Which snapshot it becomes
  */
 export function machineRecords(
   { document, regions, fwCfg, unknown }: Pick<
     MachineSnapshot,
     "document" | "regions" | "fwCfg" | "unknown"
   >,
+  identity: SnapshotIdentity = {},
 ): Records {
   const state = {
     ...unknown,
+    ...identity,
     version: STREAM_VERSION,
     time: new Date().toISOString(),
     memory: regions,
@@ -112,6 +129,35 @@ export async function writeMemory(
       if (++count % MOST_PIECES === 0) await writer.flush();
     }
   }
+}
+
+/**
+ * Writes what of memory has changed, zeros too.
+ *
+ * @param writer The stream
+ * @param regions The machine's regions
+ * @param memory What is in them
+ * @param dirty For each region a bit a page, the first page's the lowest of the first byte
+ */
+export async function writeChanges(
+  writer: StreamWriter,
+  regions: readonly SavedRegion[],
+  memory: { read(address: number, length: number): Uint8Array },
+  dirty: readonly Uint8Array[],
+): Promise<void> {
+  let read = 0;
+  for (const [i, { name, base, size, shared }] of regions.entries()) {
+    if (shared !== undefined) continue;
+    const bits = dirty[i]!;
+    for (let offset = 0; offset < size; offset += CHUNK) {
+      const first = offset / BYTE_OF_PAGES;
+      if (!bits.subarray(first, first + CHUNK / BYTE_OF_PAGES).some((byte) => byte !== 0)) continue;
+      const bytes = memory.read(base + offset, Math.min(CHUNK, size - offset));
+      await writer.record(memoryRecord(name, offset), bytes);
+      if (++read % MOST_PIECES === 0) await writer.flush();
+    }
+  }
+  await writer.flush();
 }
 
 /**
