@@ -139,7 +139,8 @@ onKvm("copies of a disk's VM have overlays, and hold the original while they liv
       assert.equal(disk?.overlay, "temporary");
       assert.throws(() => vm.resume(), VmError);
       assert.equal(vm.state, "paused");
-      await assert.rejects(copy.fork(), VmError);
+      await assert.rejects(copy.fork({ paused: true }), VmError);
+      await assert.rejects(Array.fromAsync(copy.snapshot()), /temporary overlay/);
     }
     vm.resume();
     await goesOn(vm);

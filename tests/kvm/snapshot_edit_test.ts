@@ -318,7 +318,7 @@ onKvm("what a state wants of its host is listed, with what is amiss", async () =
     await stopped(home, "web");
     const good = records(await home.line("hvsh restore --explain <web.tar"));
     assert.deepEqual(good.map(({ part, ok }) => [part, ok]), [
-      ...["format", "cpus", "cpu/0", "features", "cpu/1", "board", "memory"].map((
+      ...["format", "cpus", "cpu/0", "features", "cpu/1", "tsc", "board", "memory"].map((
         part,
       ) => [part, true]),
       ...["serial0", "disk0", "net0"].map((part) => [part, true]),

@@ -5,6 +5,7 @@
  */
 import { DocumentError } from "../../ffi/errors.ts";
 import { OpenFlag, readTextFile } from "../../ffi/files.ts";
+import { call } from "../../ffi/kvm/call.ts";
 import { Capability } from "../../ffi/kvm/ioctl.ts";
 import { Kvm } from "../../ffi/kvm/kvm.ts";
 import { featuresOf } from "../cpu/features.ts";
@@ -16,7 +17,7 @@ import { missingFeatures } from "./compatibility.ts";
 import { deviceNeed, type Need, tried, withFile } from "./device_need.ts";
 import { FIRST, readFirstRecord } from "./first_record.ts";
 import { objectOf, parseRecord } from "./json_fields.ts";
-import { vcpusFromJson } from "./machine_state.ts";
+import { isSameRate, vcpusFromJson } from "./machine_state.ts";
 import type { SavedRegion } from "./regions.ts";
 import { STREAM_VERSION } from "./save_stream.ts";
 
@@ -96,6 +97,14 @@ async function vcpuNeeds(document: VmDocument, records: StateRecordBytes): Promi
       }));
       if (id === 0) needs.push(featureNeed(features, missing));
     }
+    needs.push(tried("tsc", "its time stamp counters' rate", () => {
+      const record = parsed(BOARD);
+      const wanted = record === undefined ? 0 : boardFromJson(record, BOARD).clock.tscKhz;
+      const given = call(inside.vcpus[0]!.fd, "GET_TSC_KHZ");
+      using kvm = new Kvm();
+      if (isSameRate(wanted, given) || kvm.capability(Capability.TSC_CONTROL) > 0) return undefined;
+      return `they count ${wanted} times a millisecond, and here ${given}`;
+    }));
     needs.push(tried("board", irqchip ? "interrupt controllers, timer, clock" : "a clock", () => {
       const record = parsed(BOARD);
       if (record === undefined) return `there is no ${BOARD}`;

@@ -4,6 +4,8 @@
  *
  * @module
  */
+import { HostError } from "../../ffi/errors.ts";
+import { VmError } from "../../ffi/errors.ts";
 import type { CpuidEntry } from "../../ffi/kvm/cpuid.ts";
 import { call } from "../../ffi/kvm/call.ts";
 import { Capability } from "../../ffi/kvm/ioctl.ts";
@@ -46,6 +48,7 @@ export interface RestoreOptions {
   readonly moved?: boolean;
 }
 
+const TSC_TOLERANCE = 250e-6;
 /** Milliseconds to the second, as time stamp counters are measured. */
 const NANOSECONDS_TO_MILLISECONDS = 1_000_000n;
 
@@ -69,9 +72,16 @@ function traitsOf(irqchip: boolean): StateTraits {
  *
  * @param machine The machine
  * @param frozen What its `freeze` shows
+ * @throws {VmError} If a part of it lives in this process only
  */
 export function saveMachine(machine: Machine, frozen: FrozenMachine): MachineSnapshot {
   const { vcpus, vmFd } = frozen;
+  for (const { type, name, overlay } of machine.description.devices ?? []) {
+    if (type !== "disk" || overlay !== "temporary") continue;
+    throw new VmError(`${name}: its temporary overlay is gone with its VM's process`, {
+      hint: "a VM whose state is to be taken has `hvsh disk IMAGE --overlay FILE`",
+    });
+  }
   const traits = traitsOf(machine.interruptible);
   const { firmwareItems } = machine;
   const unknown = unknownOf(machine);
@@ -123,7 +133,12 @@ export async function restoreMachine(
     for (const [id, state] of vcpus.entries()) {
       const vcpu = frozen.vcpus[id]!;
       if (!sameCpuid(state.cpuid, vcpu.getCpuid())) vcpu.setCpuid(state.cpuid);
+      if (!isSameRate(clock.tscKhz, call(vcpu.fd, "GET_TSC_KHZ"))) {
+        attempt(() => call(vcpu.fd, "SET_TSC_KHZ", Math.round(clock.tscKhz)));
+      }
       restoreVcpu(vcpu, state, traits, state.tsc + ticks);
+      // A guest with kvmclock does not take the time that has passed for a lockup (api.rst 4.72).
+      if (passed > 0n) attempt(() => call(vcpu.fd, "KVMCLOCK_CTRL"));
     }
   });
 }
@@ -146,6 +161,25 @@ export function vcpusFromJson(
     const where = `cpu/${vcpu.id}.json`;
     return vcpuFromJson(records.get(vcpu.id)!, where, readVcpuBytes(vcpu, traits));
   });
+}
+
+/**
+ * Whether a guest that knows one rate of its time stamp counters does not mind another: NTP corrects as much.
+ *
+ * @param khz One rate; 0 if it is not known
+ * @param other The other
+ */
+export function isSameRate(khz: number, other: number): boolean {
+  return khz === 0 || Math.abs(khz - other) <= khz * TSC_TOLERANCE;
+}
+
+/** What a host or a guest may lack. */
+function attempt(work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    if (!(error instanceof HostError)) throw error;
+  }
 }
 
 function sameCpuid(a: readonly CpuidEntry[], b: readonly CpuidEntry[]): boolean {
