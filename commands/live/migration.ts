@@ -66,6 +66,7 @@ export class Migration {
   #decided = false;
   #ended = false;
   #late = false;
+  #logs = false;
 
   /**
    * @param vm The VM
@@ -86,6 +87,7 @@ export class Migration {
     await machine.freeze((frozen) => heldState(machine, frozen));
     if (this.#ended) throw new VmError("The client is gone");
     machine.dirtyLog.start();
+    this.#logs = true;
     this.#told = JSON.stringify(machine.description);
     return {
       pid: Deno.pid,
@@ -234,7 +236,7 @@ export class Migration {
     clearTimeout(this.#limit);
     this.#left.abort();
     const { machine } = this.#vm;
-    if (machine.state !== "ended") machine.dirtyLog.stop();
+    if (this.#logs && machine.state !== "ended") machine.dirtyLog.stop();
     this.#closePipes();
     this.#release?.();
     this.#over();

@@ -6,7 +6,7 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { Errno } from "../../ffi/errno.ts";
-import { HostError, UsageError, VmError } from "../../ffi/errors.ts";
+import { HostError, VmError } from "../../ffi/errors.ts";
 import { libc } from "../../ffi/libc.ts";
 import { makePipe, type OwnedDescriptor } from "../../ffi/pipe.ts";
 
@@ -45,7 +45,7 @@ export class MovingCommand implements AsyncDisposable {
    *
    * @param command Its words
    * @param cwd The folder that it runs in
-   * @throws {UsageError} If there is no such command
+   * @throws {VmError} If there is no such command
    */
   static async start(command: readonly string[], cwd: string): Promise<MovingCommand> {
     const [word = "", ...args] = command;
@@ -65,7 +65,7 @@ export class MovingCommand implements AsyncDisposable {
     child.on("error", (error) => {
       const { code } = error as { code?: string };
       started.reject(
-        new UsageError(
+        new VmError(
           `${word}: ${code === "ENOENT" ? "there is no such command" : error.message}`,
         ),
       );

@@ -214,6 +214,9 @@ async function explain(
     }
     case "exit":
       break;
+    case "migrated":
+      context.note("hvsh run: the VM has been migrated and runs elsewhere");
+      break;
     default: // a kernel that reboots on a panic ends by a reset
       if (end.status === ExitStatus.PANIC) context.note("hvsh run: the guest's kernel panicked");
   }

@@ -79,13 +79,16 @@ function after({ irqchip }: StateTraits): Piece[] {
  * @param traits What the host's KVM has
  */
 export function readVcpuBytes(vcpu: Vcpu, traits: StateTraits): VcpuBytes {
-  const pieces = [...before(traits), ...after(traits)].map(({ get, set, size }) => {
+  // From the last to the first: KVM_GET_MP_STATE has a CPU take the INIT and the SIPI that wait for it, which
+  // changes its registers (QEMU, kvm_arch_get_registers).
+  const pieces = [...before(traits), ...after(traits)].reverse().map(({ get, set, size }) => {
     const bytes = new Uint8Array(size);
     // `size` of struct kvm_nested_state: how much there is room for.
     if (get === "GET_NESTED_STATE") new DataView(bytes.buffer).setUint32(4, size, true);
     callWith(vcpu.fd, get, bytes);
     return { set, bytes };
   });
+  pieces.reverse();
   const wanted = [...new Set([...traits.msrs, ...MTRRS])].filter((index) => index !== IA32_TSC);
   return { pieces, msrs: vcpu.getMsrs(wanted) };
 }

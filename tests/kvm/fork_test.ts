@@ -1,10 +1,8 @@
-/** Copies of live VMs: in this process by the API, and by `hvsh fork` in processes of their own. */
+/** Copies of live VMs, in the same process. */
 import assert from "node:assert/strict";
 import { create, type Vm, VmError } from "../../mod.ts";
 import { listing } from "../guest_code.ts";
 import { onKvm } from "../on_kvm.ts";
-import { HvshHome } from "../run_hvsh.ts";
-import { detached, records } from "../vm_home.ts";
 
 const COUNTER = 0x500;
 
@@ -18,16 +16,6 @@ const COUNT = listing(`
   66 39 0e 00 05        cmp [0x500], ecx
   74 f2                 je again
   b0 01                 mov al, 1
-  e6 f4                 out 0xf4, al
-`);
-
-/** Ends with the status that is at 0x600, once it is not 0. Real mode. */
-const WAIT_FOR_STATUS = listing(`
-  31 c0                 xor ax, ax
-  8e d8                 mov ds, ax
-  a0 00 06              mov al, [0x600]      ; again:
-  84 c0                 test al, al
-  74 f9                 jz again
   e6 f4                 out 0xf4, al
 `);
 
@@ -147,51 +135,4 @@ onKvm("copies of a disk's VM have overlays, and hold the original while they liv
   } finally {
     Deno.removeSync(image);
   }
-});
-
-onKvm(
-  "hvsh fork makes VMs of their own, with names, and leaves the original as it is",
-  async () => {
-    await using home = new HvshHome();
-    await detached(home, "gold", COUNT);
-    await home.run(["pause", "gold"]);
-    const handles = records(await home.run(["fork", "gold", "-n", "try", "--count", "3"]));
-    assert.deepEqual(
-      handles.map(({ live, state }) => [live, state]),
-      [["try-1", "paused"], ["try-2", "paused"], ["try-3", "paused"]],
-    );
-    const counter = async (name: string) =>
-      (await home.run(["mem", "read", name, "0x500", "4", "-o", "json"])).stdout;
-    assert.equal(await counter("try-1"), await counter("gold"));
-    records(await home.run(["resume", "try-1"]));
-    while (await counter("try-1") === await counter("gold"));
-    assert.equal(await counter("try-2"), await counter("gold"));
-    const [grandchild] = records(await home.line("hvsh fork try-2 -n grand | hvsh resume"));
-    assert.deepEqual([grandchild!.live, grandchild!.state], ["grand", "running"]);
-    // A taken name is refused, and harms nobody.
-    const taken = await home.run(["fork", "gold", "-n", "grand"]);
-    assert.equal(taken.status, 125);
-    assert.match(taken.stderr, /grand/);
-    for (const name of ["gold", "try-1", "try-2", "try-3", "grand"]) {
-      await home.run(["kill", name]);
-      await home.run(["wait", name]);
-    }
-  },
-);
-
-onKvm("a corpus is tried on copies: written, run to their ends, and forgotten", async () => {
-  await using home = new HvshHome();
-  await detached(home, "gold", WAIT_FOR_STATUS);
-  await home.run(["pause", "gold"]);
-  home.write("seven", Uint8Array.of(7));
-  const tried = await home.line(
-    "hvsh fork gold --rm | hvsh mem write 0x600 seven | hvsh resume --wait --timeout 60",
-  );
-  assert.equal(tried.status, 7);
-  const late = await home.line("hvsh fork gold --rm | hvsh resume --wait --timeout 0.2");
-  assert.equal(late.status, 124);
-  const [left, ...more] = records(await home.run(["list"]));
-  assert.deepEqual([left!.live, more.length], ["gold", 0]);
-  await home.run(["kill", "gold"]);
-  await home.run(["wait", "gold"]);
 });

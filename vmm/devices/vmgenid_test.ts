@@ -32,6 +32,15 @@ Deno.test("a machine that goes on from a saved state has its own ID in memory, o
   assert.equal(inMemory(), config.id);
 });
 
+Deno.test("one that was moved is the same", async () => {
+  const machine = createDeviceContext(vmgenid, { memory: MEMORY });
+  const device = vmgenid.open(await prepared(), machine.context);
+  device.reset();
+  machine.context.memory.write(Address.VM_GENERATION_ID, new Uint8Array(16).fill(7));
+  device.restored!(true);
+  assert.equal(machine.context.memory.read(Address.VM_GENERATION_ID, 16).toHex(), "07".repeat(16));
+});
+
 Deno.test("the event of a new ID comes once, when the machine runs", () => {
   const machine = createDeviceContext(powerManagement);
   const device = powerManagement.open({}, machine.context);

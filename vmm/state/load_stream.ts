@@ -24,7 +24,7 @@ import {
   vcpusFromJson,
 } from "./machine_state.ts";
 import { type RegionFile, requireShared, type SavedRegion } from "./regions.ts";
-import { stateRecords, STREAM_VERSION } from "./save_stream.ts";
+import { stateRecords } from "./save_stream.ts";
 import { END } from "./stream_writer.ts";
 import { keepUnknown, unknownKeys } from "./unknown_keys.ts";
 import { StreamReader, type StreamTarget } from "./stream_reader.ts";
