@@ -201,8 +201,8 @@ export function counted(guest: CountingGuest, text: string): number {
   return upper;
 }
 
-function letters(text: string, of: RegExp, first: number): number {
-  const found = text.match(of) ?? [];
+function letters(text: string, alphabet: RegExp, first: number): number {
+  const found = text.match(alphabet) ?? [];
   found.forEach((letter, i) =>
     assert.equal(letter, String.fromCharCode(first + i % 26), `letter ${i}`)
   );

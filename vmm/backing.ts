@@ -44,27 +44,6 @@ export function placeBacking(fd: number, path: string): Backing {
 }
 
 /**
- * A file without a name, if there is something in it: no saved state can have it.
- *
- * @param fd The open file
- * @param path What to call it
- */
-export function namelessBacking(fd: number, path: string): Backing[] {
-  const { size } = diskFileStatus(fd, path);
-  return size === 0 ? [] : [{ path, nameless: true, size }];
-}
-
-/**
- * What of a record a saved state can't have.
- *
- * @param backing What {@linkcode Device.backing} said
- */
-export function namelessPart(backing: Json | undefined): string | undefined {
-  const parts = Array.isArray(backing) ? backing as { [key: string]: Json }[] : [];
-  return parts.find(({ nameless }) => nameless === true)?.path as string | undefined;
-}
-
-/**
  * What is not as it was.
  *
  * @param was What a stream says

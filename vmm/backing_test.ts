@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { closeFile, openFile, OpenFlag } from "../ffi/files.ts";
 import type { Json } from "../ffi/struct.ts";
 import { TestFolder } from "../tests/sh_line.ts";
-import { changedBacking, fileBacking, namelessPart, placeBacking } from "./backing.ts";
+import { changedBacking, fileBacking, placeBacking } from "./backing.ts";
 
 function looked<T>(path: string, look: (fd: number, path: string) => T): T {
   const fd = openFile(path, OpenFlag.RDONLY);
@@ -59,14 +59,4 @@ Deno.test("what a record says that can't be, or does not say, is not what there 
   for (const was of wrong) assert.ok(changedBacking(was, is) !== undefined, JSON.stringify(was));
   assert.equal(changedBacking([{ ...is[0]!, later: 1 }], is), undefined);
   assert.equal(changedBacking(undefined, []), undefined);
-});
-
-Deno.test("what has no name is told", () => {
-  assert.equal(
-    namelessPart([{ path: "/a" }, { path: "an overlay", nameless: true }]),
-    "an overlay",
-  );
-  for (const none of [undefined, null, 5, [], [{ path: "/a", nameless: "yes" }]]) {
-    assert.equal(namelessPart(none), undefined);
-  }
 });

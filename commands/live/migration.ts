@@ -11,7 +11,8 @@
  *                             ends
  *
  * Before `go` the other side ends when its stdin does; after it this side waits for `running`, and goes on
- * if the other side's stdout ends without it.
+ * if the other side's stdout ends without it. What a filter on the way does not pass on nobody can know: if
+ * that end comes late, this VM is paused, and a person decides.
  *
  * @module
  */
@@ -29,6 +30,8 @@ import { PipeLines, sayLine } from "./pipe_lines.ts";
 /** What is said between the two sides, a line of JSON each. */
 export const Word = { MADE: "made", RESTORED: "restored", GO: "go", RUNNING: "running" } as const;
 
+/** After so long the other side's VM may have run although nobody has heard of it. */
+const MOST_SILENT_MILLISECONDS = 5000;
 /** How long to wait for disks that the other side may have taken, and how often to look. */
 const MOST_DISK_MILLISECONDS = 5000;
 const DISK_MILLISECONDS = 20;
@@ -166,6 +169,7 @@ export class Migration {
     const { machine } = this.#vm;
     clearTimeout(this.#limit);
     this.#decided = true;
+    const start = performance.now();
     try {
       machine.yieldDisks();
       if (!sayLine(to, { [Word.GO]: true, paused: this.#paused })) throw gone();
@@ -175,8 +179,10 @@ export class Migration {
     } catch (error) {
       this.#closePipes();
       await this.#takeDisks();
+      const doubtful = performance.now() - start > MOST_SILENT_MILLISECONDS;
+      if (doubtful && machine.state === "running") await machine.pause();
       this.#end();
-      throw error;
+      throw doubtful ? perhaps(this.#vm.name) : error;
     }
     const downtime = performance.now() - this.#heldSince;
     const ended = machine.stop("migrated");
@@ -241,6 +247,12 @@ export class Migration {
     this.#release?.();
     this.#over();
   }
+}
+
+function perhaps(name: string): VmError {
+  return new VmError("The other side ended late and without a word; the VM is paused here", {
+    hint: `hvsh resume ${name}, if it does not run there`,
+  });
 }
 
 function gone(): VmError {

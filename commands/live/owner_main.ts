@@ -14,6 +14,15 @@ import { makeMachine, type Order } from "./order.ts";
 import type { Handle } from "./owner.ts";
 import { runDetached } from "./run_machine.ts";
 
+/** Whoever started this process may be gone, but the VM runs nowhere else any more. */
+function sayOnStderr(line: Uint8Array): void {
+  try {
+    Deno.stderr.writeSync(line);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+  }
+}
+
 async function arrivalOf(): Promise<Arrival> {
   const { Arrival } = await import("./arrival.ts");
   return new Arrival();
@@ -29,9 +38,9 @@ if (import.meta.main) {
       : JSON.parse(word);
     const arrival = order.live === true ? await arrivalOf() : undefined;
     const running = (handle: Handle) => {
-      // A VM that arrives has its owner before at the other end of stdout.
-      const stream = arrival === undefined ? Deno.stdout : Deno.stderr;
-      stream.writeSync(new TextEncoder().encode(JSON.stringify(handle) + "\n"));
+      const line = new TextEncoder().encode(JSON.stringify(handle) + "\n");
+      if (arrival === undefined) Deno.stdout.writeSync(line);
+      else sayOnStderr(line); // the other end of stdout is the owner before
       leaveStandardStreams();
     };
     const make = () => makeMachine(order, arrival);

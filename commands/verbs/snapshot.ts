@@ -5,10 +5,7 @@
  */
 import { resolve } from "node:path";
 import { Errno } from "../../ffi/errno.ts";
-import { HostError, UsageError, VmError } from "../../ffi/errors.ts";
-import type { Json } from "../../ffi/struct.ts";
-import { namelessPart } from "../../vmm/backing.ts";
-import type { Records } from "../../vmm/state/save_stream.ts";
+import { HostError, UsageError } from "../../ffi/errors.ts";
 import { DescriptorSink } from "../../vmm/state/descriptor_stream.ts";
 import type { StreamSink } from "../../vmm/state/stream_writer.ts";
 import { namedVms, vmNames } from "../live/clients.ts";
@@ -72,7 +69,6 @@ export const verb: Verb = {
         ...(typeof diff === "string" ? { since: snapshotId(resolve(context.cwd, diff)) } : {}),
       });
       // Who reads the end of a stream may have the VM go on at once: with its disks, taps and name.
-      requireNamed(held.state.state);
       const handOver = stop === true && typeof output !== "string" && !isFile(context);
       try {
         if (typeof output === "string" && output.endsWith("/")) {
@@ -92,25 +88,6 @@ export const verb: Verb = {
     return 0;
   },
 };
-
-/**
- * A stream has disks by reference.
- *
- * @throws {VmError} If one has no name
- */
-function requireNamed(records: Records): void {
-  for (const [, record] of records) {
-    const { name, backing } = record as { readonly name?: string; readonly backing?: Json };
-    const part = namelessPart(backing);
-    if (part === undefined) continue;
-    throw new VmError(
-      `${name}: what its guest has written is in ${part}, which no stream can name`,
-      {
-        hint: "hvsh disk IMAGE --overlay FILE keeps it",
-      },
-    );
-  }
-}
 
 /** Whether the stream goes to a file, which nobody reads before it is whole. */
 function isFile({ stdout }: VerbContext): boolean {

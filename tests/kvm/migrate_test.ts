@@ -7,6 +7,9 @@ import {
   SECOND_COUNTER,
 } from "../counting_guest.ts";
 import { onKvm } from "../on_kvm.ts";
+import { Script, SCRIPT_MEMORY, scriptDocument } from "../script_guest.ts";
+import { barOf, placeBars, prove, startPci } from "../script_virtio.ts";
+import { Structure } from "../../vmm/virtio/pci_capabilities.ts";
 import { HvshHome, type HvshProcess, type HvshResult } from "../run_hvsh.ts";
 import { records } from "../vm_home.ts";
 
@@ -123,7 +126,7 @@ onKvm("a VM is moved through filters, at a limited rate, with a line for each ro
   await using home = new HvshHome();
   await counting(home);
   const line =
-    "hvsh migrate a -v --rate 300K -- sh -c 'cat | cat | hvsh restore --live -n b | cat'";
+    "hvsh migrate a -v --rate 300K --downtime 0 -- sh -c 'cat | cat | hvsh restore --live -n b | cat'";
   const moved = await home.line(line);
   assertMoved(moved);
   assert.match(moved.stderr, /^hvsh migrate: a: round 1: [\d.]+ MiB in \d+ ms$/m);
@@ -143,20 +146,62 @@ onKvm(
       assert.match(stderr, /disk.img is in use by another program/);
     };
     await refused();
-    // The other side has all, and is told to go; but what it says then is lost with it.
+    // The other side runs, but that it says so is lost on the way.
     const lost = "hvsh restore --live -n b | (read a; echo $a; read a; echo $a; read a; kill -9 0)";
-    const stays = await home.run(moving("setsid", "sh", "-c", lost));
-    assert.equal(stays.status, 125, stays.stderr);
-    await until("one is left", async () => (await live(home)).length === 1);
+    await using moved = home.start(moving("setsid", "sh", "-c", lost));
+    await counts(home, "b");
     await refused();
-    const [name] = await live(home) as [string];
-    if (name === "a") assertMoved(await home.run(moving(...RESTORE)));
+    await end(home, "b");
+    assert.equal((await moved.result()).status, 125);
+    assert.deepEqual(await live(home), ["a"]);
+    await refused();
+    await home.run(["resume", "a"]); // it is paused if that took long
+    assertMoved(await home.run(moving(...RESTORE)));
     await counts(home, "b");
     await refused();
     await end(home, "b");
     await home.run(["wait", "a"]);
   },
 );
+
+onKvm("a guest in the middle of disk requests goes on with them, there and back", async () => {
+  await using home = new HvshHome();
+  const path = home.write("disk.img", new Uint8Array(65536).fill(7));
+  const script = new Script();
+  placeBars(script, 1);
+  prove(script, { slot: 1 }, "disk", 1);
+  const desc = SCRIPT_MEMORY.base + 0x1000;
+  const used = desc + 0x200 + 2;
+  script.repeat(0xffff_ffff, () => {
+    for (let idx = 2; idx <= 400; idx++) {
+      script.write(2, desc + 0x100 + 2, idx);
+      script.write(2, barOf(1) + Structure.NOTIFY, 0);
+      script.until(used, idx);
+    }
+    startPci(script, 1, 0, 1);
+    script.write(2, desc + 0x100 + 2, 1);
+    script.write(2, barOf(1) + Structure.NOTIFY, 0);
+    script.until(used, 1);
+  });
+  const { name: _, ...document } = scriptDocument(script, [{ type: "disk", path }]);
+  const line = JSON.stringify({ ...document, name: "a" });
+  records(await home.run(["run", "-d"], `${line}\n`));
+  const goesOn = async (name: string) => {
+    for (let changes = 0; changes < 3; changes++) {
+      const before = await word(home, name, used);
+      await until(`${name} reads`, async () => await word(home, name, used) !== before);
+    }
+  };
+  for (const [from, to] of ["ab", "ba", "ab"]) {
+    await goesOn(from!);
+    const command = ["hvsh", "restore", "--live", "-n", to!];
+    const { status, stderr } = await home.run(["migrate", from!, "--", ...command]);
+    assert.equal(status, 0, stderr);
+  }
+  await goesOn("b");
+  await end(home, "b");
+  await home.run(["wait", "a"]);
+});
 
 onKvm("a paused VM is paused where it arrives", async () => {
   await using home = new HvshHome();

@@ -55,8 +55,8 @@ function goesOn(guest: typeof OLD_GUESTS[number], text: string): void {
     assert.ok(counts[0]! > 0);
     return;
   }
-  for (const  of of[/[A-Z]/g, /[a-z]/g]) {
-    const letters = [...(text.match(of) ?? [])].map((letter) => letter.charCodeAt(0) & 0x1f);
+  for (const alphabet of [/[A-Z]/g, /[a-z]/g]) {
+    const letters = [...(text.match(alphabet) ?? [])].map((letter) => letter.charCodeAt(0) & 0x1f);
     letters.forEach((letter, i) => assert.equal(letter, (letters[0]! - 1 + i) % 26 + 1));
   }
 }

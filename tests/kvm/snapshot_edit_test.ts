@@ -343,3 +343,17 @@ onKvm("what a state wants of its host is listed, with what is amiss", async () =
   assert.doesNotMatch(named.stdout, /"disk0".*"ok":false/);
   assert.deepEqual(records(await home.run(["list"])), []);
 });
+
+onKvm("a VM whose disk has a temporary overlay has no snapshot, and goes on", async () => {
+  await using home = new HvshHome();
+  const path = home.write("disk", new Uint8Array(2 ** 20));
+  const devices = [{ type: "serial" }, { type: "disk", path, overlay: "temporary" }];
+  await start(home, "lines", "vm0", { devices });
+  for (const flags of [[], ["--stop"], ["-o", "vm.tar"]]) {
+    const { status, stdout, stderr } = await home.run(["snapshot", "vm0", ...flags]);
+    assert.deepEqual([status, stdout], [125, ""]);
+    assert.match(stderr, /disk0: its temporary overlay is gone with its VM's process/);
+    await countsOn(home, "lines", "vm0");
+  }
+  counted("lines", await end(home, "vm0"));
+});

@@ -334,7 +334,8 @@ async function rehearse(machine: Machine, options: LoadOptions): Promise<void> {
     missingFeatures(snapshot.vcpus[0]!.cpuid, inside.vcpus[0]!.getCpuid());
     return vcpusFromJson(inside, machine, cpus);
   });
-  await restoreMachine(machine, { ...snapshot, vcpus, board, devices: [] }, options);
+  const own = { ...snapshot, vcpus, board, devices: [] };
+  await restoreMachine(machine, own, { ...options, rehearsal: true });
 }
 
 function early(name: string, before: string): DocumentError {

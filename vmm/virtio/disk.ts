@@ -9,7 +9,7 @@ import { diskFileStatus, lockDiskFile, unlockDiskFile } from "../../ffi/disk_fil
 import { VmError } from "../../ffi/errors.ts";
 import { check, libc } from "../../ffi/libc.ts";
 import type { Struct } from "../../ffi/struct.ts";
-import { type Backing, fileBacking, namelessBacking } from "../backing.ts";
+import { type Backing, fileBacking } from "../backing.ts";
 import { backendOf, openDisk, type OpenedDisk } from "../backends/disk/disk_source.ts";
 import type { Width } from "../device.ts";
 import type { IoLoop } from "../io_loop.ts";
@@ -121,9 +121,7 @@ class Disk implements VirtioDevice {
         return [fileBacking(storage.fd, path)];
       case "overlay": {
         const base = fileBacking(storage.base, path);
-        return storage.kept
-          ? [base, fileBacking(storage.fd, overlay)]
-          : [base, ...namelessBacking(storage.fd, "its temporary overlay")];
+        return storage.kept ? [base, fileBacking(storage.fd, overlay)] : [base];
       }
       case "nbd":
         return [];
