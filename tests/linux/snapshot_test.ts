@@ -92,7 +92,12 @@ onNativeKvm(
     {
       await using guest = LinuxGuest.start(home, [
         ...["-n", "web", "--cpus", "2", "--disk", disk, "--rng", ""],
-        ...["--net", `user --forward tcp:${port}:80`, "--share", `${home.folder}/given:given --writable`],
+        ...[
+          "--net",
+          `user --forward tcp:${port}:80`,
+          "--share",
+          `${home.folder}/given:given --writable`,
+        ],
       ], SCRIPT(server.port));
       await guest.said("moved");
       await guest.until((console) => console.includes(`@file ${FILES}\r`));
