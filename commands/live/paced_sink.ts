@@ -5,6 +5,9 @@
  */
 import type { StreamSink } from "../../vmm/state/stream_writer.ts";
 
+/** Milliseconds of the limit that may be made up for: timers are late. */
+const MOST_SAVED = 50;
+
 /** Counts what another sink takes. */
 export class PacedSink implements StreamSink {
   readonly #sink: StreamSink;
@@ -46,9 +49,11 @@ export class PacedSink implements StreamSink {
     if (this.unlimited || this.#limit === Infinity) return;
     const now = performance.now();
     const due = this.#since + this.#sinceBytes / this.#limit * 1000;
-    if (due <= now) { // what was not used is not saved up
-      this.#since = now;
-      this.#sinceBytes = 0;
+    if (due <= now) {
+      if (now - due > MOST_SAVED) { // what was not used for long is not made up for
+        this.#since = now;
+        this.#sinceBytes = 0;
+      }
       return;
     }
     await new Promise((resolve) => setTimeout(resolve, due - now));
