@@ -4,7 +4,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { counted, type CountingGuest, countingGuest } from "./counting_guests.ts";
+import { counted, type CountingGuest, countingGuest } from "./counting_lines.ts";
 import type { HvshHome } from "./run_hvsh.ts";
 import { records } from "./vm_home.ts";
 

@@ -18,7 +18,7 @@ import {
   writeRecords,
 } from "../vmm/state/save_stream.ts";
 import { StreamWriter } from "../vmm/state/stream_writer.ts";
-import { counted, type CountingGuest, countingGuest } from "./counting_guests.ts";
+import { counted, type CountingGuest, countingGuest } from "./counting_lines.ts";
 import { Transcript } from "./flat_machine.ts";
 import { Script, scriptDocument } from "./script_guest.ts";
 import { placeBars, prove } from "./script_virtio.ts";

@@ -7,7 +7,7 @@ import { saveMachine } from "../../vmm/state/machine_state.ts";
 import { ownMemory } from "../../vmm/state/own_memory.ts";
 import { stateRecords, writeMemory, writeRecords } from "../../vmm/state/save_stream.ts";
 import { StreamWriter } from "../../vmm/state/stream_writer.ts";
-import { counted, countingGuest, RING_3_COUNT } from "../counting_guests.ts";
+import { counted, countingGuest, RING_3_COUNT } from "../counting_lines.ts";
 import { Transcript } from "../flat_machine.ts";
 import { openVmFiles } from "../leaks.ts";
 import { onKvm } from "../on_kvm.ts";

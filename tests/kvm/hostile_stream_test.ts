@@ -11,7 +11,7 @@ import { stateRecords, writeMemory, writeRecords } from "../../vmm/state/save_st
 import { StreamReader } from "../../vmm/state/stream_reader.ts";
 import { type StreamSink, StreamWriter } from "../../vmm/state/stream_writer.ts";
 import { parseDocument } from "../../vmm/document.ts";
-import { type CountingGuest, countingGuest } from "../counting_guests.ts";
+import { type CountingGuest, countingGuest } from "../counting_lines.ts";
 import { openVmFiles } from "../leaks.ts";
 import { onKvm } from "../on_kvm.ts";
 

@@ -1,7 +1,7 @@
 /** Snapshots that were unpacked, edited, packed again, or given what differs by the way. */
 import assert from "node:assert/strict";
 import type { Json } from "../../ffi/struct.ts";
-import { counted, countingGuest } from "../counting_guests.ts";
+import { counted, countingGuest } from "../counting_lines.ts";
 import { countsOn, end, log, start, stopped } from "../counting_vm.ts";
 import { onKvm } from "../on_kvm.ts";
 import { HvshHome } from "../run_hvsh.ts";

@@ -1,6 +1,6 @@
 /** Snapshots that fail, and what goes wrong around one: the VM goes on, and nothing is left behind. */
 import assert from "node:assert/strict";
-import { counted } from "../counting_guests.ts";
+import { counted } from "../counting_lines.ts";
 import { countsOn, end, ENOUGH, log, start, stopped } from "../counting_vm.ts";
 import { filesBelow } from "../leaks.ts";
 import { onKvm } from "../on_kvm.ts";

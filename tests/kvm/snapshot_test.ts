@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { Structure } from "../../vmm/virtio/pci_capabilities.ts";
 import { blockHeader } from "../block_guest.ts";
-import { counted, RING_3_COUNT } from "../counting_guests.ts";
+import { counted, RING_3_COUNT } from "../counting_lines.ts";
 import { countsOn, end, ENOUGH, log, start, stopped } from "../counting_vm.ts";
 import { onKvm } from "../on_kvm.ts";
 import { HvshHome } from "../run_hvsh.ts";

@@ -1,5 +1,5 @@
 /**
- * Guests that count, so that what was lost or repeated on the way from one machine to another shows.
+ * Guests that count aloud, so that what was lost or repeated on the way from one machine to another shows.
  *
  * @module
  */
