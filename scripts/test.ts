@@ -82,7 +82,7 @@ const HOST_SIDE = [
   ...["image", "number", "host", "document", "device"].map((what) => `hostile_${what}`),
   ...["inspect_memory", "control", "many_vms", "peer", "hostile_backend"],
   ...["debug_verbs", "gdb", "watch_verbs", "hostile_hot_plug", "snapshot", "snapshot_faults"],
-  ...["snapshot_edit", "snapshot_diff", "fork_verbs", "migrate"],
+  ...["snapshot_edit", "snapshot_diff", "fork_verbs", "migrate", "core"],
 ].map((name) => `tests/kvm/${name}_test.ts`);
 
 /** A folder's tests where kvm_amd is real. */

@@ -4,7 +4,14 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { listing } from "./guest_code.ts";
 import type { HvshHome, HvshResult } from "./run_hvsh.ts";
+
+/** In long mode: maps nothing new, spins at its second instruction. */
+export const LONG = listing(`
+  48 b8 88 77 66 55 44 33 22 11  mov rax, 0x1122334455667788
+  eb fe                          jmp $
+`);
 
 /** What a verb printed, after looking that it did well. */
 export function said({ status, stdout, stderr }: HvshResult): string {
