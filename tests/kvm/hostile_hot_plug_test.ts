@@ -24,10 +24,21 @@ const EJECT_ALL = listing(`
   eb fd                 jmp again
 `);
 
-/** What the process has open, and how many threads it has. */
-function held(): { files: string[]; threads: number } {
-  const threads = [...Deno.readDirSync("/proc/self/task")].length;
-  return { files: openFiles().filter((target) => !target.startsWith("socket:")), threads };
+/** What the process has open, and how many Workers it has. */
+function held(): { files: string[]; workers: number } {
+  const files = openFiles().filter((target) => !target.startsWith("socket:"));
+  return { files, workers: threadNames().filter((name) => name.startsWith("worker-")).length };
+}
+
+/** Deno's own threads, which come and go, among them. */
+function threadNames(): string[] {
+  return [...Deno.readDirSync("/proc/self/task")].map(({ name }) => {
+    try {
+      return Deno.readTextFileSync(`/proc/self/task/${name}/comm`);
+    } catch {
+      return ""; // it has ended meanwhile
+    }
+  });
 }
 
 /** Resolves when a device is gone, whether the guest let it go before it was asked or afterwards. */
