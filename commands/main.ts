@@ -60,7 +60,8 @@ async function report(error: unknown, argv: readonly string[]): Promise<number> 
 
 /** An error that nobody waits for would end Deno with 1, which looks like the guest's own status. */
 function reportUnhandled(argv: readonly string[]): void {
-  onUnhandled((error) => void report(error, argv).then(Deno.exit));
+  // Where stderr is a terminal that has gone, saying so fails as well.
+  onUnhandled((error) => void report(error, argv).catch(() => FAILED).then(Deno.exit));
 }
 
 if (import.meta.main) {
