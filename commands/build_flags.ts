@@ -192,7 +192,8 @@ function addFlags(flags: Record<string, Flag>, verb: Verb): Record<string, Flag>
     // The arguments of one that can be run too are a live VM's.
     const given = verb.run === undefined ? verb.arguments : [];
     const metavar = `'${given.map(({ name }) => name).join(" ") || "FLAGS"}'`;
-    added[verb.name] = { value: "text", metavar, repeat: true, help: verb.summary };
+    const value = given[0]?.value === "path" ? "path" : "text"; // such a line begins with a path
+    added[verb.name] = { value, metavar, repeat: true, help: verb.summary };
   } else if (inline?.value === "word") {
     const argument = verb.arguments[0]!;
     added[verb.name] = {

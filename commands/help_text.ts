@@ -6,13 +6,15 @@
 import type { Flag, Verb } from "./verb.ts";
 
 const WIDTH = 80;
-const GROUPS: Readonly<Record<Verb["group"], string>> = {
+/** The groups of verbs, and what their lists are called. */
+export const GROUPS: Readonly<Record<Verb["group"], string>> = {
   build: "Build a VM, each a filter from document to document",
   run: "Run it",
   live: "Live VMs",
   around: "Around",
 };
-const FLOWS: Readonly<Record<Verb["reads"], string>> = {
+/** What a verb reads or writes, in words. */
+export const FLOWS: Readonly<Record<Verb["reads"], string>> = {
   nothing: "nothing",
   document: "a VM document",
   handles: "names or handles of live VMs",

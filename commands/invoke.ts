@@ -4,7 +4,9 @@
  * @module
  */
 import { argumentKey } from "./argv.ts";
+import { derivedContext } from "./derived_context.ts";
 import { documents } from "./documents.ts";
+import type { OutputFormat } from "./output.ts";
 import type { Verb, VerbContext, Words } from "./verb.ts";
 
 /**
@@ -13,11 +15,31 @@ import type { Verb, VerbContext, Words } from "./verb.ts";
  *
  * @param verb The verb
  * @param words Its words, parsed
- * @param context Where it runs
+ * @param place Where it runs
  * @returns The exit status
  * @throws {HvshError} What failed
  */
-export async function invoke(verb: Verb, words: Words, context: VerbContext): Promise<number> {
+export async function invoke(verb: Verb, words: Words, place: VerbContext): Promise<number> {
+  const context = words.quiet === true ? quietly(place) : place;
+  if (!givesRecords(verb) || words.output === undefined) return await start(verb, words, context);
+  const { inFormat } = await import("./formatted_output.ts");
+  return await inFormat(
+    words.output as OutputFormat,
+    context,
+    (context) => start(verb, words, context),
+  );
+}
+
+/**
+ * Whether a verb's objects are data, which `--output` chooses the form of.
+ *
+ * @param verb The verb
+ */
+export function givesRecords({ run, build, writes }: Verb): boolean {
+  return run !== undefined && build === undefined && (writes === "records" || writes === "handles");
+}
+
+async function start(verb: Verb, words: Words, context: VerbContext): Promise<number> {
   if (verb.build === undefined) return await verb.run!(words, context);
   if (verb.run === undefined) return await build(verb, words, context);
   const [named] = verb.arguments;
@@ -54,19 +76,9 @@ async function* again(
 
 /** The same place, with stdin's objects read as far as they have been. */
 function withInput(context: VerbContext, input: AsyncIterable<unknown>): VerbContext {
-  const { forPerson = false, cwd, signal } = context;
-  return {
-    input,
-    bytes: undefined,
-    emit: (value) => context.emit(value),
-    print: (text) => context.print(text),
-    write: (bytes) => context.write(bytes),
-    note: (text) => context.note(text),
-    forPerson,
-    get terminal() {
-      return context.terminal;
-    },
-    cwd,
-    signal,
-  };
+  return derivedContext(context, { input, bytes: undefined, stdin: undefined, stdout: undefined });
+}
+
+function quietly(context: VerbContext): VerbContext {
+  return derivedContext(context, { note: () => {}, progress: false });
 }

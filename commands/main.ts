@@ -6,6 +6,7 @@
 import { HvshError, UsageError } from "../ffi/errors.ts";
 import { nearestWord } from "../vmm/nearest_word.ts";
 import { HELP, parseWords, WordError } from "./argv.ts";
+import { hintLine } from "./hint_line.ts";
 import { hostErrno } from "./host_errno.ts";
 import { invoke } from "./invoke.ts";
 import { ProcessContext } from "./process_context.ts";
@@ -24,8 +25,10 @@ const ALIASES: Readonly<Record<string, string>> = {
 async function runLine(argv: readonly string[]): Promise<number> {
   const [word, ...rest] = argv;
   if (word === undefined) return await (await import("./shell/main.ts")).runShell();
+  if (word === "-c") return await (await import("./shell/script_main.ts")).runLine(rest);
   const verb = await loadVerb(ALIASES[word] ?? word);
   if (verb === undefined) {
+    if (isFile(word)) return await (await import("./shell/script_main.ts")).runScript(word, rest);
     const near = nearestWord(word, verbNames);
     throw new UsageError(`There is no verb "${word}"`, {
       hint: near === undefined ? "hvsh help" : `did you mean ${near}?`,
@@ -35,6 +38,16 @@ async function runLine(argv: readonly string[]): Promise<number> {
   if (words[HELP] !== true) return await invoke(verb, words, new ProcessContext());
   const help = (await loadVerb("help"))!;
   return await invoke(help, { verb: verb.name }, new ProcessContext());
+}
+
+/** Whether a word that is no verb's can only be a script: it is a path, or a file's name. */
+function isFile(word: string): boolean {
+  if (word.includes("/")) return true;
+  try {
+    return Deno.statSync(word).isFile;
+  } catch {
+    return false;
+  }
 }
 
 /** Says on stderr what failed, where and what to do next. */
@@ -53,7 +66,7 @@ async function report(error: unknown, argv: readonly string[]): Promise<number> 
     console.error(caretLines(where, error));
   }
   if (error.hint !== undefined) {
-    console.error(error.hint.includes("try: ") ? `  ${error.hint}` : `  try: ${error.hint}`);
+    console.error(hintLine(error.hint));
   }
   return error.exitStatus;
 }

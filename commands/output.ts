@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { renderTable } from "./text_table.ts";
-import type { Flag, VerbContext, Words } from "./verb.ts";
+import type { CellColor } from "./text_table.ts";
+import type { Flag, TerminalLook, VerbContext, Words } from "./verb.ts";
 
 /** One object of data. */
 export type DataRecord = Readonly<Record<string, unknown>>;
@@ -16,11 +16,15 @@ export interface Column {
   readonly format?: (value: unknown, record: DataRecord) => string;
   /** Numbers stand at the right. */
   readonly right?: boolean;
+  /** It is to be had whole on any terminal: commands to copy. */
+  readonly whole?: boolean;
+  /** The colour of a cell, on a terminal that has colours. */
+  readonly color?: (cell: string) => CellColor | undefined;
 }
 
 /** What the records of a verb look like. */
 export interface RecordLayout {
-  /** The columns of its table. */
+  /** The columns of its table, the most important first: on a narrow terminal the last ones go. */
   readonly columns: readonly Column[];
   /** The key that `-o name` prints. */
   readonly name: string;
@@ -75,25 +79,38 @@ export async function writeRecords(
       for await (const record of records) await context.print(`${record[layout.name]}\n`);
       break;
     default:
-      await context.print(await table(records, layout.columns));
+      await context.print(await table(records, layout.columns, context.look));
   }
 }
 
 async function table(
   records: Iterable<DataRecord> | AsyncIterable<DataRecord>,
   columns: readonly Column[],
+  look: TerminalLook | undefined,
 ): Promise<string> {
+  const { renderTable } = await import("./text_table.ts"); // which a stage of a pipe does without
   const rows: string[][] = [];
   for await (const record of records) {
     rows.push(columns.map(({ key, format = plain }) => format(record[key], record)));
   }
-  return renderTable(
-    columns.map(({ key, right }) => ({ title: key.toUpperCase(), right: right === true })),
-    rows,
-  );
+  return renderTable(columns.map(tableColumn), rows, look);
+}
+
+function tableColumn({ key, right = false, whole = false, color }: Column) {
+  return { title: key.toUpperCase(), right, whole, color };
 }
 
 function plain(value: unknown): string {
   if (value === undefined || value === null) return "-";
   return typeof value === "string" ? value : JSON.stringify(value);
+}
+
+/**
+ * The colour of a VM's state.
+ *
+ * @param state `running`, `paused`, `ended`…
+ */
+export function stateColor(state: string): CellColor | undefined {
+  if (state === "running") return "green";
+  return state === "ended" ? "gray" : "yellow";
 }

@@ -4,8 +4,10 @@
  * @module
  */
 import { readObjects } from "./document_input.ts";
+import { clearLine } from "./progress/drawn_line.ts";
 import { stdinChunks, writeConsole, writeStdout } from "./stdio.ts";
-import type { PersonTerminal, VerbContext } from "./verb.ts";
+import { showsProgress, terminalLook } from "./terminal_look.ts";
+import type { PersonTerminal, TerminalLook, VerbContext } from "./verb.ts";
 
 /** The process's own streams. */
 export class ProcessContext implements VerbContext {
@@ -40,6 +42,14 @@ export class ProcessContext implements VerbContext {
     return Deno.stdout.isTerminal();
   }
 
+  get look(): TerminalLook | undefined {
+    return this.forPerson ? terminalLook() : undefined;
+  }
+
+  get progress(): boolean {
+    return showsProgress();
+  }
+
   get cwd(): string {
     return Deno.cwd();
   }
@@ -66,6 +76,7 @@ export class ProcessContext implements VerbContext {
   }
 
   note(text: string): void {
+    clearLine();
     console.error(text);
   }
 }

@@ -63,7 +63,8 @@ const FLAGS: Readonly<Record<string, Readonly<Record<number, string>>>> = {
   efer: { 0: "SCE", 8: "LME", 10: "LMA", 11: "NXE", 12: "SVME", 14: "FFXSR", 15: "TCE" },
 };
 
-const LINE = 100;
+/** Longer lines are hard to read, and there is room for a row of segments. */
+const LONGEST = 100;
 const SELECTOR_DIGITS = 4;
 
 /**
@@ -72,13 +73,16 @@ const SELECTOR_DIGITS = 4;
  * @param vm The VM's name
  * @param cpu The vCPU's number
  * @param registers Values by name, as `"0x…"`
+ * @param columns The longest line, unless one register needs more
  * @returns Lines with line ends
  */
 export function registerText(
   vm: string,
   cpu: number,
   registers: Readonly<Record<string, string>>,
+  columns = Infinity,
 ): string {
+  const longest = Math.min(columns, LONGEST);
   const lines = [`${vm} vCPU ${cpu}`];
   let row = "";
   const flush = () => {
@@ -90,7 +94,7 @@ export function registerText(
     const [owner = "", field] = name.split(".", 2);
     const own = familyOf(registers, name, owner);
     const cell = cellOf(own, name, field, value);
-    if (own !== family || row.length + cell.length + 4 > LINE) flush();
+    if (own !== family || row.length + cell.length + 2 > longest) flush();
     if (own !== family && own !== "" && field !== undefined) row = `${owner.padEnd(6)} `;
     if (cell !== "") row += `${cell}  `;
     family = own;

@@ -30,3 +30,12 @@ Deno.test("no line is wider than a terminal may be", () => {
   const names = Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`msr${i}`, "0x7"]));
   for (const line of registerText("web", 0, names).split("\n")) match(line, /^.{0,100}$/);
 });
+
+Deno.test("lines fit a narrow terminal, too", () => {
+  const registers = Object.fromEntries(
+    Array.from({ length: 16 }, (_, i) => [`r${i}`, "0x123456789abcdef0"]),
+  );
+  const lines = registerText("web", 0, registers, 40).trimEnd().split("\n");
+  equal(lines.length, 17);
+  for (const line of lines) match(line, /^.{0,40}$/);
+});

@@ -4,7 +4,18 @@
  *
  * @module
  */
-import type { Verb } from "./verb.ts";
+import { givesRecords } from "./invoke.ts";
+import { outputFlag } from "./output.ts";
+import type { Flag, Verb } from "./verb.ts";
+
+/** How objects are written, for verbs that do not lay them out by themselves. */
+const formatFlag: Readonly<Record<"output", Flag>> = {
+  output: { ...outputFlag.output, help: "json, table or name" },
+};
+/** The flag of all verbs but mere filters, which have nothing to say. */
+const quietFlag: Readonly<Record<"quiet", Flag>> = {
+  quiet: { short: "q", help: "neither notes nor progress on stderr" },
+};
 
 const files = {
   create: () => import("./verbs/create.ts"),
@@ -48,6 +59,7 @@ const files = {
   trace: () => import("./verbs/trace.ts"),
   perf: () => import("./verbs/perf.ts"),
   top: () => import("./verbs/top.ts"),
+  watch: () => import("./verbs/watch.ts"),
   regs: () => import("./verbs/regs.ts"),
   mem: () => import("./verbs/mem.ts"),
   disasm: () => import("./verbs/disasm.ts"),
@@ -58,6 +70,7 @@ const files = {
   restore: () => import("./verbs/restore.ts"),
   migrate: () => import("./verbs/migrate.ts"),
   fork: () => import("./verbs/fork.ts"),
+  mount: () => import("./verbs/mount.ts"),
   help: () => import("./verbs/help.ts"),
   schema: () => import("./verbs/schema.ts"),
   completions: () => import("./verbs/completions.ts"),
@@ -76,10 +89,19 @@ export const verbNames: readonly string[] = Object.keys(files);
  */
 export async function loadVerb(name: string): Promise<Verb | undefined> {
   if (!Object.hasOwn(files, name)) return undefined;
-  return (await files[name as keyof typeof files]()).verb;
+  return withSharedFlags((await files[name as keyof typeof files]()).verb);
 }
 
 /** Loads every row, in the order of {@linkcode verbNames}. */
 export async function loadVerbs(): Promise<Verb[]> {
-  return await Promise.all(Object.values(files).map(async (load) => (await load()).verb));
+  return await Promise.all(
+    Object.values(files).map(async (load) => withSharedFlags((await load()).verb)),
+  );
+}
+
+/** Flags that are the same everywhere; `invoke` heeds them. */
+function withSharedFlags(verb: Verb): Verb {
+  if (verb.run === undefined) return verb;
+  const output = givesRecords(verb) && verb.flags.output === undefined ? formatFlag : {};
+  return { ...verb, flags: { ...verb.flags, ...output, ...quietFlag } };
 }

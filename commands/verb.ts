@@ -5,6 +5,7 @@
  * @module
  */
 import type { VmDocument } from "../vmm/document.ts";
+import type { LiveKind } from "./live_kinds.ts";
 
 /** What the words behind a flag or an argument mean; it chooses parsing and completion. */
 export type ValueKind =
@@ -14,7 +15,7 @@ export type ValueKind =
   | "address"
   | "seconds"
   | "path"
-  | "vm"
+  | LiveKind
   | readonly string[];
 
 /** One flag of a verb. */
@@ -41,6 +42,8 @@ export interface Argument {
   readonly optional?: boolean;
   /** Takes all the remaining words. */
   readonly repeat?: boolean;
+  /** What those behind its first word mean to completion, where that is something else. */
+  readonly behind?: ValueKind;
   /** Takes them as they are, flags too; for the last argument, which repeats. */
   readonly raw?: boolean;
   /** One line for help. */
@@ -64,6 +67,15 @@ export interface PersonTerminal {
   setRaw?(raw: boolean): void;
 }
 
+/** What a person's terminal shows. */
+export interface TerminalLook {
+  /** Its size in characters. */
+  readonly columns: number;
+  readonly rows: number;
+  /** Colours are welcome. */
+  readonly color: boolean;
+}
+
 /** Where a verb runs: the process's own streams, or a stage of the interactive shell. */
 export interface VerbContext {
   /** Objects from the stage before (documents or handles); undefined if there is no stage before. */
@@ -84,10 +96,16 @@ export interface VerbContext {
   note(text: string): void;
   /** The next stage is a person at a terminal, so data is laid out as a table. */
   readonly forPerson?: boolean;
+  /** That terminal, if its size is known: tables are made to fit. */
+  readonly look?: TerminalLook | undefined;
+  /** A person sees stderr at a terminal: how far long work has come is drawn there. */
+  readonly progress?: boolean;
   /** The person's terminal, if one is at it. */
   readonly terminal: PersonTerminal | undefined;
   /** The folder that relative paths start from. */
   readonly cwd: string;
+  /** The process runs more than this verb: its signals are not the verb's, which has its own. */
+  readonly shared?: boolean;
   /** Aborts when the reader or the person is gone. */
   readonly signal: AbortSignal;
 }

@@ -19,6 +19,7 @@ export const OpenFlag = {
   NOCTTY: 0o400,
   EXCL: 0o200,
   TRUNC: 0o1000,
+  APPEND: 0o2000,
   NONBLOCK: 0o4000,
 } as const;
 
@@ -33,6 +34,21 @@ export const OpenFlag = {
  */
 export function openFile(path: string, flags: number, mode = 0o600): number {
   return check(libc.open(cString(path), flags | O_CLOEXEC, mode), "open", { path });
+}
+
+/**
+ * Opens a FIFO, which waits for somebody at its other side, without holding this thread up.
+ *
+ * @param path Its path
+ * @param flags {@linkcode OpenFlag}s, added up
+ * @param mode Permissions of a file that is made by this
+ * @returns A file descriptor, closed on exec
+ * @throws {HostError} With the path
+ */
+export async function openFileSlowly(path: string, flags: number, mode: number): Promise<number> {
+  const fd = await libc.open_slow(cString(path), flags | O_CLOEXEC, mode);
+  // What another thread's errno says is not known here; the next try says it, if that fails at once.
+  return fd >= 0 ? fd : openFile(path, flags | OpenFlag.NONBLOCK, mode);
 }
 
 /**
@@ -100,4 +116,17 @@ export function readTextFile(path: string): string {
   } finally {
     libc.close(fd);
   }
+}
+
+const SEEK_CUR = 1;
+
+/**
+ * Moves the place where a descriptor is read and written.
+ *
+ * @param fd The descriptor
+ * @param bytes How far, backwards if negative
+ * @returns False if it has no such place, as a pipe and a terminal have none
+ */
+export function seekBy(fd: number, bytes: number): boolean {
+  return libc.lseek(fd, BigInt(bytes), SEEK_CUR) >= 0;
 }

@@ -17,6 +17,8 @@ export class Iovecs {
   /** Its entries, as little-endian words: base low, base high, length low, length high. */
   readonly words: Uint32Array<ArrayBuffer> = new Uint32Array(IOV_MAX * WORDS);
   readonly #address: bigint;
+  /** Where buffers lie that were asked for before: the question takes longer than all else. */
+  readonly #places = new WeakMap<ArrayBufferLike, number>();
 
   constructor() {
     // Memory of a typed array that is alive does not move.
@@ -39,14 +41,20 @@ export class Iovecs {
    * @param bytes The bytes
    */
   set(index: number, bytes: Uint8Array): void {
-    const address = Deno.UnsafePointer.value(
-      Deno.UnsafePointer.of(bytes as Uint8Array<ArrayBuffer>),
-    );
+    const { buffer, byteOffset, length } = bytes;
+    const address = (this.#places.get(buffer) ?? this.#place(buffer)) + byteOffset;
     const at = index * WORDS;
-    this.words[at] = Number(address & 0xffff_ffffn);
-    this.words[at + 1] = Number(address >> 32n);
-    this.words[at + 2] = bytes.length;
+    this.words[at] = address; // its lower half
+    this.words[at + 1] = address / 2 ** 32;
+    this.words[at + 2] = length;
     this.words[at + 3] = 0;
+  }
+
+  #place(buffer: ArrayBufferLike): number {
+    const pointer = Deno.UnsafePointer.of(new Uint8Array(buffer as ArrayBuffer));
+    const address = Number(Deno.UnsafePointer.value(pointer)); // user addresses end at 2^47, or 2^56
+    this.#places.set(buffer, address);
+    return address;
   }
 
   /**

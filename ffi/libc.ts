@@ -110,6 +110,40 @@ const SYMBOLS = {
   poll: { parameters: ["buffer", "u64", "i32"], result: "i32" }, // int poll(struct pollfd *, nfds_t, int ms)
   tcgetattr: { parameters: ["i32", "buffer"], result: "i32" }, // int tcgetattr(int, struct termios *)
   getegid: { parameters: [], result: "u32" }, // gid_t getegid(void)
+  userfaultfd: { name: "syscall", parameters: ["u64", "i32"], result: "i32" }, // long syscall(SYS_userfaultfd, int flags)
+  mount: { parameters: ["buffer", "buffer", "buffer", "u64", "buffer"], result: "i32" }, // int mount(const char *source, const char *target, const char *type, unsigned long flags, const void *data)
+  umount2: { parameters: ["buffer", "i32"], result: "i32" }, // int umount2(const char *target, int flags)
+  recvmsg: { parameters: ["i32", "buffer", "i32"], result: "i32" }, // ssize_t recvmsg(int, struct msghdr *, int flags); below 2 GiB, as readv
+  poll_slow: {
+    name: "poll",
+    parameters: ["buffer", "u64", "i32"],
+    result: "i32",
+    nonblocking: true,
+  }, // the same in a thread of Deno's pool, without errno
+  open_slow: {
+    name: "open",
+    parameters: ["buffer", "i32", "u32"],
+    result: "i32",
+    nonblocking: true,
+  }, // of a FIFO, which waits for its other side: in a thread of Deno's pool, without errno
+  posix_spawn: {
+    parameters: ["buffer", "buffer", "buffer", "buffer", "buffer", "buffer"],
+    result: "i32",
+  }, // int posix_spawn(pid_t *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *, char *const argv[], char *const envp[])
+  posix_spawn_file_actions_init: { parameters: ["buffer"], result: "i32" }, // int …(posix_spawn_file_actions_t *)
+  posix_spawn_file_actions_destroy: { parameters: ["buffer"], result: "i32" }, // int …(posix_spawn_file_actions_t *)
+  posix_spawn_file_actions_adddup2: { parameters: ["buffer", "i32", "i32"], result: "i32" }, // int …(posix_spawn_file_actions_t *, int, int)
+  posix_spawn_file_actions_addchdir_np: { parameters: ["buffer", "buffer"], result: "i32" }, // int …(posix_spawn_file_actions_t *, const char *)
+  posix_spawnattr_init: { parameters: ["buffer"], result: "i32" }, // int …(posix_spawnattr_t *)
+  posix_spawnattr_destroy: { parameters: ["buffer"], result: "i32" }, // int …(posix_spawnattr_t *)
+  posix_spawnattr_setflags: { parameters: ["buffer", "i16"], result: "i32" }, // int …(posix_spawnattr_t *, short)
+  posix_spawnattr_setpgroup: { parameters: ["buffer", "i32"], result: "i32" }, // int …(posix_spawnattr_t *, pid_t)
+  posix_spawnattr_setsigdefault: { parameters: ["buffer", "buffer"], result: "i32" }, // int …(posix_spawnattr_t *, const sigset_t *)
+  posix_spawnattr_setsigmask: { parameters: ["buffer", "buffer"], result: "i32" }, // int …(posix_spawnattr_t *, const sigset_t *)
+  waitpid: { parameters: ["i32", "buffer", "i32"], result: "i32" }, // pid_t waitpid(pid_t, int *status, int options)
+  kill: { parameters: ["i32", "i32"], result: "i32" }, // int kill(pid_t, int signal)
+  tcsetpgrp: { parameters: ["i32", "i32"], result: "i32" }, // int tcsetpgrp(int, pid_t)
+  getpgrp: { parameters: [], result: "i32" }, // pid_t getpgrp(void)
 } as const satisfies Deno.ForeignLibraryInterface;
 
 type Libc = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];

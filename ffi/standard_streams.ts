@@ -3,12 +3,28 @@
  *
  * @module
  */
-import { closeFile, openFile, OpenFlag } from "./files.ts";
+import { closeFile, duplicate, openFile, OpenFlag } from "./files.ts";
 import { check, libc } from "./libc.ts";
 
 const NOWHERE = "/dev/null";
 const STREAMS = [0, 1, 2] as const;
 const OPEN = "/proc/self/fd";
+
+/** Copies that are not let go of. */
+const kept = new Set<number>();
+
+/**
+ * Makes a copy of stdin that stays what it is after {@linkcode leaveStandardStreams}: a stream that is read
+ * for longer.
+ *
+ * @returns A descriptor, closed on exec
+ * @throws {HostError} If there is no more room
+ */
+export function keepStdin(): number {
+  const fd = duplicate(0);
+  kept.add(fd);
+  return fd;
+}
 
 /**
  * Lets go of them for the process that outlives who started it: their descriptors lead nowhere from now
@@ -21,7 +37,7 @@ const OPEN = "/proc/self/fd";
 export function leaveStandardStreams(): void {
   const left = new Set(STREAMS.map(targetOf).filter((target) => /^(pipe|socket):/.test(target)));
   const copies = [...Deno.readDirSync(OPEN)].map(({ name }) => Number(name))
-    .filter((fd) => left.has(targetOf(fd)));
+    .filter((fd) => left.has(targetOf(fd)) && !kept.has(fd));
   const nowhere = openFile(NOWHERE, OpenFlag.RDWR);
   try {
     for (const fd of new Set([...STREAMS, ...copies])) check(libc.dup2(nowhere, fd), "dup2");

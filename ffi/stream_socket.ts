@@ -13,7 +13,8 @@ const MSG_NOSIGNAL = 0x4000;
 /** IOV_MAX of Linux. */
 const MOST_VECTORS = 1024;
 
-const msghdr = struct("msghdr", {
+/** `struct msghdr` */
+export const msghdr = struct("msghdr", {
   msg_name: u64,
   msg_namelen: u32,
   msg_iov: u64,

@@ -35,3 +35,12 @@ export function terminalModes(): string | undefined {
   const flags = new Uint32Array(bytes.buffer, 0, FLAG_WORDS);
   return [...flags, ...bytes.subarray(C_CC, C_CC + NCCS)].map((n) => n.toString(16)).join(":");
 }
+
+/**
+ * Whether a descriptor is a terminal (isatty(3)).
+ *
+ * @param fd The descriptor
+ */
+export function isTerminal(fd: number): boolean {
+  return libc.tcgetattr(fd, new Uint8Array(TERMIOS_BYTES)) === 0;
+}

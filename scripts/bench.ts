@@ -12,6 +12,7 @@ import { mmio, pio, pioSerial } from "./bench/exits.ts";
 import { forks } from "./bench/forks.ts";
 import { kick } from "./bench/kick.ts";
 import { linuxDevices } from "./bench/linux_devices.ts";
+import { mounted } from "./bench/mounted.ts";
 import { taps } from "./bench/net_tap.ts";
 import { userNetworks } from "./bench/net_user.ts";
 import { type BenchResult, jsonLine, resultTable } from "./bench/result.ts";
@@ -29,6 +30,7 @@ const BENCHES: readonly Bench[] = [
   kick,
   forks,
   streams,
+  mounted,
   ...disks,
   ...taps,
   ...userNetworks,

@@ -16,6 +16,9 @@ const ENTRIES = {
   main: "commands/main.ts",
   owner_main: "commands/live/owner_main.ts",
   worker: "vmm/threads/worker.ts",
+  fuse_thread: "commands/mount/fuse_thread.ts",
+  symbols_thread: "commands/mount/symbols_thread.ts",
+  fill_worker: "vmm/state/lazy/fill_worker.ts",
 } as const;
 
 /** Runs `deno bundle`. */

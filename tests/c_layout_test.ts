@@ -13,6 +13,7 @@ import * as kvmStructs from "../ffi/kvm/structs.ts";
 import type { StructType } from "../ffi/struct.ts";
 import { findProgram } from "../scripts/setup/find_program.ts";
 import { BootE820Entry, BootParams } from "../vmm/boot/boot_params.ts";
+import * as init from "../vmm/boot/guest_init/syscalls.ts";
 import { SetupHeader } from "../vmm/boot/setup_header.ts";
 import * as fuseMessages from "../vmm/fuse/messages.ts";
 import { Fattr, Fopen, InitFlag, Opcode } from "../vmm/fuse/protocol.ts";
@@ -41,6 +42,18 @@ const STARTS: ReadonlySet<AnyStruct> = new Set([kvmTypes.kvm_run, fileStructs.di
 const { O, RESOLVE, AT, S, UTIME, RENAME, SEEK } = fileStructs;
 const FILE_NUMBERS = { ...O, ...RESOLVE, ...AT, ...S, ...UTIME, ...RENAME, ...SEEK };
 
+/** What a guest's first process is made of; `siginfo_t` is no struct, but has members. */
+const { SIGINFO_BYTES, SI_CODE, SI_PID, SI_STATUS, ...waiting } = init.Wait;
+const SIGINFO = { si_code: SI_CODE, si_pid: SI_PID, si_status: SI_STATUS };
+const { CLONE_THREAD_FLAGS, AF_INET, SOCK_DGRAM, FUTEX_WAIT, SIGKILL } = init;
+const INIT_NUMBERS = {
+  ...{ ...waiting, ...init.Ioctl, AF_INET, SOCK_DGRAM, FUTEX_WAIT, SIGKILL },
+  ...Object.fromEntries(Object.entries(init.Mount).map(([name, value]) => [`MS_${name}`, value])),
+  ...Object.fromEntries(Object.entries(init.Open).map(([name, value]) => [`O_${name}`, value])),
+};
+const CLONE_FLAGS = "CLONE_VM|CLONE_FS|CLONE_FILES|CLONE_SIGHAND|CLONE_THREAD|CLONE_SYSVSEM|" +
+  "CLONE_PARENT_SETTID|CLONE_CHILD_CLEARTID";
+
 const HEADERS = [
   "errno.h",
   "stddef.h",
@@ -54,6 +67,15 @@ const HEADERS = [
   "unistd.h",
   "linux/openat2.h",
   "linux/fuse.h",
+  "linux/futex.h",
+  "linux/reboot.h",
+  "sched.h",
+  "signal.h",
+  "sys/ioctl.h",
+  "sys/mount.h",
+  "sys/socket.h",
+  "sys/syscall.h",
+  "sys/wait.h",
 ];
 const compiler = findProgram("cc");
 const required = Deno.env.get("HVSH_REQUIRE_KVM") === "1";
@@ -112,6 +134,15 @@ function program(): string {
     ...constants("FUSE_", InitFlag),
     ...constants("FATTR_", Fattr),
     ...constants("FOPEN_", Fopen),
+    ...constants("SYS_", init.Sys),
+    ...constants("", INIT_NUMBERS),
+    ...constants("LINUX_REBOOT_", init.Reboot),
+    ...["P_ALL", "CLD_EXITED"].map((name) => print(name, name)), // enums
+    print("CLONE_THREAD_FLAGS", CLONE_FLAGS),
+    print("sizeof siginfo_t", "sizeof(siginfo_t)"),
+    ...Object.keys(SIGINFO).map((name) =>
+      print(`siginfo_t.${name}`, `offsetof(siginfo_t, ${name})`)
+    ),
     "return 0; }",
   ].join("\n");
 }
@@ -135,6 +166,12 @@ function ours(): Map<string, number> {
     ...named("FUSE_", InitFlag),
     ...named("FATTR_", Fattr),
     ...named("FOPEN_", Fopen),
+    ...named("SYS_", init.Sys),
+    ...named("", INIT_NUMBERS),
+    ...named("LINUX_REBOOT_", init.Reboot),
+    ["CLONE_THREAD_FLAGS", CLONE_THREAD_FLAGS],
+    ["sizeof siginfo_t", SIGINFO_BYTES],
+    ...named("siginfo_t.", SIGINFO),
   ]);
 }
 

@@ -11,7 +11,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { cpio } from "../scripts/setup/cpio.ts";
+import { cpio } from "../vmm/boot/cpio.ts";
 import { guestPath } from "../scripts/setup/guests.ts";
 import type { HvshHome, HvshProcess } from "./run_hvsh.ts";
 

@@ -21,9 +21,16 @@ const emulatedHost = Deno.env.get("HVSH_EMULATED_HOST") === "1";
  *
  * @param name The behaviour it states
  * @param fn The test
+ * @param programs What it runs or loads besides hvsh: programs and libraries
  */
-export function onKvm(name: string, fn: () => void | Promise<void>): void {
-  register(name, fn, kvm.missing, required || emulatedHost);
+export function onKvm(
+  name: string,
+  fn: () => void | Promise<void>,
+  programs: readonly string[] = [],
+): void {
+  const lack = kvm.missing === undefined ? lackOf(programs) : undefined;
+  if (lack === undefined) register(name, fn, kvm.missing, required || emulatedHost);
+  else register(name, fn, lack, required);
 }
 
 /**
@@ -39,12 +46,31 @@ export function onNativeKvm(
   programs: readonly string[] = [],
 ): void {
   const emulates = kvm.native ? undefined : "this KVM emulates the guest's kernel code";
+  const why = kvm.missing ?? emulates;
+  const lack = why === undefined ? lackOf(programs) : undefined;
+  if (lack === undefined) register(name, fn, why, emulatedHost);
+  else register(name, fn, lack, required);
+}
+
+/**
+ * A test for any KVM, on a host that can do something else too.
+ *
+ * @param name The behaviour it states
+ * @param fn The test
+ * @param lack What else the host lacks, if it does
+ */
+export function onKvmWith(
+  name: string,
+  fn: () => void | Promise<void>,
+  lack: string | undefined,
+): void {
+  register(name, fn, kvm.missing ?? lack, required);
+}
+
+/** Why programs cannot be used, if one of them cannot. */
+function lackOf(programs: readonly string[]): string | undefined {
   const lacking = programs.find((program) => !isInstalled(program));
-  if (kvm.missing === undefined && emulates === undefined && lacking !== undefined) {
-    register(name, fn, `there is no ${lacking}; deno task setup says more`, required);
-  } else {
-    register(name, fn, kvm.missing ?? emulates, emulatedHost);
-  }
+  return lacking && `there is no ${lacking}; deno task setup says more`;
 }
 
 const said = new Set<string>();

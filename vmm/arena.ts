@@ -54,8 +54,11 @@ export const SLICE_HEADER = 16;
 /** Bytes of a device's output ring. */
 export const RING_BYTES: number = ByteRing.sizeFor(RING_CAPACITY);
 
-/** What a vCPU or an I/O thread is asked to do; STEP is to run while the debugger has TF set. */
-export const Request = { RUN: 0, PAUSE: 1, STOP: 2, STEP: 3 } as const;
+/**
+ * What a vCPU or an I/O thread is asked to do. STEP is to run while the debugger has TF set; LEAVE is to
+ * stop without waiting for who reads what devices have to say.
+ */
+export const Request = { RUN: 0, PAUSE: 1, STOP: 2, STEP: 3, LEAVE: 4 } as const;
 /** What the number of a pause is multiplied by in what I/O threads are asked for. */
 export const IO_PAUSE = 8;
 /** What a vCPU does. */
@@ -196,7 +199,7 @@ export class Arena {
   /** Undoes {@linkcode pauseIo}. */
   resumeIo(): void {
     const request = this.ioRequest;
-    if (request === Request.STOP) return;
+    if (request === Request.STOP || request === Request.LEAVE) return;
     Atomics.compareExchange(this.words, IO_REQUEST, request, Request.RUN);
   }
 

@@ -36,6 +36,8 @@ export class ArenaLayout {
   /** Places of the devices that were there from the start, in order. */
   readonly slices: readonly DeviceSlice[];
   #free: Extent[];
+  /** Nobody has had what lies behind this: it is zero, and takes no memory as long as nobody writes there. */
+  #used: number;
 
   /**
    * @param cpus How many vCPUs
@@ -48,6 +50,7 @@ export class ArenaLayout {
     const end = start + used + (growing ? SPARE : 0);
     this.arena = new Arena(new SharedArrayBuffer(end));
     this.#free = [{ start, end }];
+    this.#used = start;
     this.slices = devices.map((needs) => this.add(needs));
   }
 
@@ -64,7 +67,9 @@ export class ArenaLayout {
     if (index < 0) throw new VmError("The VM has no room for one more device");
     const { start, end } = this.#free[index]!;
     this.#free.splice(index, 1, ...(end - start > size ? [{ start: start + size, end }] : []));
-    new Uint8Array(this.arena.buffer, start, size).fill(0);
+    const used = Math.min(Math.max(0, this.#used - start), size);
+    new Uint8Array(this.arena.buffer, start, used).fill(0);
+    this.#used = Math.max(this.#used, start + size);
     const offset = start + SLICE_HEADER;
     const pci = align(offset + needs.state);
     const ring = align(pci + needs.pci);

@@ -7,9 +7,7 @@
 import type { Arena } from "./arena.ts";
 import type { DeviceSet, OpenDevice } from "./device_set.ts";
 import { PanicWatch } from "./panic_watch.ts";
-
-/** How long a reader that does not read holds up the end of a machine that was told to end. */
-const SLOW_READER_MILLISECONDS = 500;
+import { doneInTime } from "./slow_reader.ts";
 
 /** Takes output; a promise holds further output of that device back until it resolves. */
 export type ConsoleSink = (bytes: Uint8Array<ArrayBuffer>, device: string) => void | Promise<void>;
@@ -130,15 +128,7 @@ export class Console {
    * @param told Resolves when it was told to end: then a reader that does not read is not waited for
    */
   async drain(told: Promise<void>): Promise<void> {
-    const drained = this.#drain();
-    if (await Promise.race([drained, told.then(() => "told")]) !== "told") return;
-    const late = Promise.withResolvers<void>();
-    const timer = setTimeout(late.resolve, SLOW_READER_MILLISECONDS);
-    try {
-      await Promise.race([drained, late.promise]);
-    } finally {
-      clearTimeout(timer);
-    }
+    await doneInTime(this.#drain(), told);
   }
 
   async #drain(): Promise<void> {

@@ -223,6 +223,11 @@ export interface Device {
   wake?(): void;
   /** On the I/O thread, when the device or the VM goes: frees what `attend` opened. */
   close?(): void;
+  /**
+   * On the I/O thread, when the VM has ended: whether output that the guest has handed over still waits
+   * for a reader of the host's.
+   */
+  unsent?(): boolean;
   /** Counters since the VM's start, by name. */
   stats?(): Readonly<Record<string, number>>;
   /** Names of those that stand for now and don't count: a size, a state. */

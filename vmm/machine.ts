@@ -217,6 +217,15 @@ export class Machine implements AsyncDisposable {
     }
   }
 
+  /**
+   * Resolves when all of its memory is there, which that of one that was restored lazily is not at once: who
+   * reads memory by the files behind it waits for this. Rejects when that will never be; threads that wait
+   * for it wait until the process ends, or the machine is disposed of.
+   */
+  get filled(): Promise<void> {
+    return this.#restartParts.memory.filled;
+  }
+
   /** What its fw_cfg device hands out, if it has one. */
   get firmwareItems(): Readonly<Record<string, unknown>> | undefined {
     return this.#hotPlug.placed.find(({ plan }) => plan.type === "fw_cfg")?.plan.config;
@@ -461,11 +470,17 @@ export class Machine implements AsyncDisposable {
   }
 
   #startAnew(by: "guest" | "host"): Promise<void> {
-    return this.#restarting ??= this.inspect(() => this.#restart(by)).catch((error) => {
+    return this.#restarting ??= this.#standAndRestart(by).catch((error) => {
       if (this.#ending) return;
       this.fail(error);
       throw error;
     });
+  }
+
+  async #standAndRestart(by: "guest" | "host"): Promise<void> {
+    // What is still to come of a restored memory would come into the new one.
+    await this.filled;
+    await this.inspect(() => this.#restart(by));
   }
 
   async #restart(by: "guest" | "host"): Promise<void> {
@@ -637,6 +652,7 @@ export class Machine implements AsyncDisposable {
     if (this.#disposed) return;
     this.#disposed = true;
     this.stop();
+    await this.#restartParts.memory.giveUp();
     await this.#settled;
     await this.#restarting?.catch(() => {});
     this.#timers.clear();
@@ -704,6 +720,23 @@ export class Machine implements AsyncDisposable {
     this.stop();
   }
 
+  /**
+   * Has `ended` tell that it failed, although threads of it can't end. Nothing of it is let go from then on: its
+   * process is to end.
+   *
+   * @param error What `ended` will tell of
+   */
+  abandon(error: unknown): void {
+    this.#disposed = true;
+    this.#failed(error);
+  }
+
+  #failed(error: unknown): void {
+    this.#state = "ended";
+    this.tell({ kind: "ended", reason: "failed", message: (error as Error).message });
+    this.#end.reject(error);
+  }
+
   /** Serves the doorbell until the machine stops. */
   async #attend(): Promise<void> {
     try {
@@ -729,7 +762,7 @@ export class Machine implements AsyncDisposable {
       this.#threads.request(Request.STOP);
       this.#arena.ringDoorbell();
       await Promise.allSettled(runs);
-      await this.#threads.stopIo();
+      await this.#threads.stopIo(this.#told.promise);
       this.#timers.clear();
       // The last words of a VM that failed count most.
       await this.console.drain(this.#told.promise)
@@ -744,10 +777,8 @@ export class Machine implements AsyncDisposable {
         status: exitStatus(kind, reason?.status ?? 0, this.console.panicked),
         ...(fault === undefined ? {} : { fault }),
       });
-    } catch (error) { // `ended` carries the failure
-      this.#state = "ended";
-      this.tell({ kind: "ended", reason: "failed", message: (error as Error).message });
-      this.#end.reject(error);
+    } catch (error) {
+      this.#failed(error);
     }
   }
 }

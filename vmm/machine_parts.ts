@@ -131,8 +131,7 @@ export async function assembleMachine(
   if (!irqchip && cpus > 1) {
     throw new VmError(`${cpus} vCPUs need interrupt controllers, but "irqchip" is false`);
   }
-  createBoard(vm, irqchip);
-  memory.register(vm);
+  createBoard(vm, irqchip, memory);
 
   const layout = new ArenaLayout(cpus, plans.map(({ plan, type }) => deviceNeeds(plan, type)), pci);
   const served = pci || virtio;

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { attempt } from "../ffi/kvm/call.ts";
 import type { Vcpu } from "../ffi/kvm/vcpu.ts";
 import { RunOffset } from "../ffi/kvm/structs.ts";
 import { installKickHandler, kickThread } from "../ffi/signals.ts";
@@ -11,6 +12,7 @@ import { type Arena, Request, VcpuState } from "./arena.ts";
 import type { Fault } from "./cpu/fault.ts";
 import type { DeviceSetPlan, EventSink } from "./device_set.ts";
 import { signalEventFd } from "./io_event.ts";
+import { doneInTime } from "./slow_reader.ts";
 import { MachineThread, type ThreadChange } from "./threads/thread.ts";
 
 /** After so many pauses their numbers start anew. */
@@ -131,11 +133,23 @@ export class MachineThreads implements Disposable {
     return this.#io.length > 0;
   }
 
-  /** Has the I/O threads let their devices go; resolves when they have. */
-  async stopIo(): Promise<void> {
-    this.#arena.ioRequest = Request.STOP;
+  /**
+   * Has the I/O threads let their devices go, once those have handed over what the guest has given them.
+   *
+   * @param told Resolves when the machine was told to end: then a reader that does not read is not waited for
+   * @returns Resolves when they have
+   */
+  async stopIo(told: Promise<void>): Promise<void> {
+    this.#askIoToEnd(Request.STOP);
+    const stopped = Promise.all(this.#ioRuns);
+    if (await doneInTime(stopped, told)) return;
+    this.#askIoToEnd(Request.LEAVE);
+    await stopped;
+  }
+
+  #askIoToEnd(request: number): void {
+    this.#arena.ioRequest = request;
     for (const fd of this.#ioFds) signalEventFd(fd);
-    await Promise.all(this.#ioRuns);
   }
 
   /**
@@ -187,8 +201,12 @@ export class MachineThreads implements Disposable {
 
   /** Lets vCPUs that are paused go on, but for those that stand until the debugger looks. */
   resume(): void {
-    for (const id of this.#vcpus.keys()) {
-      if (this.#arena.debugStop(id) === 0) this.#arena.letGo(id);
+    for (const { id, fd } of this.#vcpus) {
+      if (this.#arena.debugStop(id) !== 0) continue;
+      // A guest with kvmclock does not take the time that it stood for a lockup; others say EINVAL.
+      // One that does not stand yet is in KVM_RUN, and the call would wait for it.
+      if (this.#arena.vcpuState(id) === VcpuState.PAUSED) attempt(fd, "KVMCLOCK_CTRL");
+      this.#arena.letGo(id);
     }
   }
 

@@ -14,6 +14,7 @@ import { Address } from "./board.ts";
 import type { MemoryEntry } from "./document.ts";
 import { GuestMemory } from "./guest_memory.ts";
 import { formatSize } from "./size.ts";
+import type { ArrivingMemory } from "./state/lazy/arriving_memory.ts";
 import type { RegionFile, SavedRegion } from "./state/regions.ts";
 import { isZero } from "./state/zeros.ts";
 import type { WriteLog } from "./write_log.ts";
@@ -99,6 +100,8 @@ export class MachineMemory implements Disposable {
   /** What the guest alone writes. */
   readonly #own: { readonly address: bigint; readonly size: number }[] = [];
   #guest: GuestMemory | undefined;
+  /** What brings pages that are not there yet. */
+  #arriving: ArrivingMemory | undefined;
 
   /**
    * @param entries The document's `memory`
@@ -125,21 +128,41 @@ export class MachineMemory implements Disposable {
    * @param regions What it had
    * @param files Where bytes of regions are, by their names; these are mapped copy on write, others are
    *   zero
+   * @param arriving Brings the bytes that are in no file while the machine runs; it is this object's then
    * @throws {DocumentError} If regions overlap or aren't whole pages
    * @throws {HostError} If the host can't give the memory or open a file
    */
   static restored(
     regions: readonly SavedRegion[],
     files: ReadonlyMap<string, RegionFile> = new Map(),
+    arriving?: ArrivingMemory,
   ): MachineMemory {
     const memory = new MachineMemory([]);
+    memory.#arriving = arriving;
     try {
       for (const region of regions) memory.#addSaved(region, files.get(region.name));
+      arriving?.fill(
+        regions.filter(({ shared }) => shared === undefined).map((region) => ({
+          name: region.name,
+          size: region.size,
+          address: memory.slots.find(({ base }) => base === region.base)!.address,
+        })),
+      );
       return memory;
     } catch (error) {
       memory[Symbol.dispose]();
       throw error;
     }
+  }
+
+  /** Resolves when all of it is there; rejects when that will never be. */
+  get filled(): Promise<void> {
+    return this.#arriving?.filled ?? Promise.resolve();
+  }
+
+  /** Has nothing come any more, and threads go on that wait for it: their machine has been given up. */
+  async giveUp(): Promise<void> {
+    await this.#arriving?.[Symbol.asyncDispose]();
   }
 
   /** The memory as this thread sees it. */
@@ -313,7 +336,9 @@ export class MachineMemory implements Disposable {
   }
 
   #anonymous(name: string, size: number): Anonymous {
-    const spare = size % HUGE_PAGE === 0 && freeHugePages() * HUGE_PAGE >= size;
+    // Pages that arrive are small ones.
+    const spare = this.#arriving === undefined && size % HUGE_PAGE === 0 &&
+      freeHugePages() * HUGE_PAGE >= size;
     const huge = spare ? this.#ofHugePages(name, size) : undefined;
     if (huge !== undefined) return huge;
     try {
@@ -383,6 +408,7 @@ export class MachineMemory implements Disposable {
 
   /** Unmaps everything; every other thread must have closed its views. */
   [Symbol.dispose](): void {
+    this.#arriving?.letGo();
     if (this.#guest !== undefined) closeSlots(this.#guest);
     this.#guest = undefined;
     for (const mapping of this.#mappings.splice(0)) mapping[Symbol.dispose]();

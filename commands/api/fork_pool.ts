@@ -43,7 +43,11 @@ export class ForkPool implements AsyncDisposable {
    * @throws {HostError} If the host can't provide them
    */
   async prepare(count: number): Promise<void> {
-    while (this.#ready.length < count) this.#ready.push(await forkMachine(this.#source));
+    while (this.#ready.length < count) {
+      const machine = await forkMachine(this.#source);
+      this.#ready.push(machine);
+      await machine.warmUp();
+    }
   }
 
   /**

@@ -3,11 +3,12 @@
  *
  * @module
  */
-import { type LoadOptions, loadStream } from "../../vmm/state/load_stream.ts";
+import { loadStream } from "../../vmm/state/load_stream.ts";
 import type { Machine } from "../../vmm/machine.ts";
 import { saveMachine } from "../../vmm/state/machine_state.ts";
 import { ownMemory } from "../../vmm/state/own_memory.ts";
 import { stateRecords, writeMemory, writeRecords } from "../../vmm/state/save_stream.ts";
+import type { LoadOptions } from "../../vmm/state/stream_loading.ts";
 import { StreamWriter } from "../../vmm/state/stream_writer.ts";
 import { ChunkSource } from "../live/chunk_source.ts";
 import { Vm } from "./vm.ts";
@@ -37,9 +38,8 @@ export function streamOf(machine: Machine): ReadableStream<Uint8Array<ArrayBuffe
         await sink.write(joined(pieces));
       },
     });
-    await writeRecords(writer, first);
+    await writeRecords(writer, [...first, ...state]);
     await writeMemory(writer, snapshot.regions, ownMemory(frozen.memory));
-    await writeRecords(writer, state);
     await writer.end();
     await sink.close();
   });

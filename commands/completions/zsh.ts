@@ -3,8 +3,8 @@
  *
  * @module
  */
-import type { Argument, Flag, ValueKind, Verb } from "../verb.ts";
-import { VM_NAMES } from "./vm_names.ts";
+import type { Argument, Flag, Verb } from "../verb.ts";
+import { ASK, type Offer, offerOf, placesOf, vmPlace } from "./script_values.ts";
 
 /**
  * Writes the script.
@@ -16,9 +16,18 @@ export function zshCompletions(verbs: readonly Verb[]): string {
   const listed = verbs.map(({ name, summary }) => `    ${quote(`${name}:${plain(summary)}`)}\n`);
   return `#compdef hvsh
 # Completion of hvsh for zsh: hvsh completions zsh > FOLDER/_hvsh, a folder of $fpath
-_hvsh_vms() {
-  local -a names=(\${(f)"$(${VM_NAMES})"})
-  _describe 'live VM' names
+# Kind, and which argument is the VM: the words that hvsh says.
+_hvsh_values() {
+  local vm=''
+  local -a before=(\${line[1,-2]}) values
+  # For the value of a flag, zsh does not say which words are arguments.
+  (( $#before )) || before=(\${words[2,CURRENT-1]:#-*})
+  if (( $2 && $2 <= $#before )); then
+    vm=$before[$2]
+    before[$2]=()
+  fi
+  values=(\${(f)"$(${ASK} $1 "$vm" $before 2>/dev/null)"})
+  if [[ $1 == *-setting ]]; then compadd -S = -- \${values%=}; else compadd -- $values; fi
 }
 _hvsh() {
   local -a verbs=(
@@ -39,18 +48,18 @@ if [[ $funcstack[1] == _hvsh ]]; then _hvsh "$@"; else compdef _hvsh hvsh; fi
 
 function verbCase(verb: Verb): string {
   const specs = [
-    ...Object.entries(verb.flags).map(([name, flag]) => flagSpec(name, flag)),
+    ...Object.entries(verb.flags).map(([name, flag]) => flagSpec(name, flag, vmPlace(verb))),
     "'(-h --help)'{-h,--help}'[This page]'",
-    ...verb.arguments.map(argumentSpec),
+    ...argumentSpecs(verb),
     ...(verb.rest === undefined ? [] : [quote(`*::${plain(verb.rest.name)}:_normal`)]),
   ];
   return `    ${verb.name})\n      _arguments -s \\\n        ${specs.join(" \\\n        ")} ;;\n`;
 }
 
-function flagSpec(name: string, flag: Flag): string {
+function flagSpec(name: string, flag: Flag, vm: number): string {
   const value = flag.value === undefined
     ? ""
-    : `:${plain(flag.metavar ?? "VALUE")}:${action(flag.value)}`;
+    : `:${plain(flag.metavar ?? "VALUE")}:${action(offerOf(flag.value), vm)}`;
   const text = quote(`[${plain(flag.help)}]${value}`);
   const equals = flag.value === undefined ? "" : "=";
   const attached = flag.value === undefined ? "" : "+";
@@ -63,15 +72,28 @@ function flagSpec(name: string, flag: Flag): string {
   return `${alone}${spellings}${text}`;
 }
 
-function argumentSpec(argument: Argument): string {
-  const place = argument.repeat === true ? "*:" : argument.optional === true ? "::" : ":";
-  return quote(`${place}${plain(argument.name)}:${action(argument.value)}`);
+function argumentSpecs(verb: Verb): string[] {
+  const { offers, repeats } = placesOf(verb);
+  return offers.map((offer, i) => {
+    const argument: Argument = verb.arguments[i] ?? verb.arguments.at(-1)!;
+    const all = repeats && i === offers.length - 1;
+    const place = all ? "*:" : argument.optional === true || argument.repeat === true ? "::" : ":";
+    return quote(`${place}${plain(argument.name)}:${action(offer, vmPlace(verb))}`);
+  });
 }
 
-function action(kind: ValueKind): string {
-  if (typeof kind !== "string") return `(${kind.join(" ")})`;
-  if (kind === "path") return "_files";
-  return kind === "vm" ? "_hvsh_vms" : " ";
+/** zsh counts arguments from 1. */
+function action(offer: Offer, vm: number): string {
+  switch (offer.kind) {
+    case "words":
+      return `(${offer.words.join(" ")})`;
+    case "files":
+      return "_files";
+    case "ask":
+      return ` _hvsh_values ${offer.values} ${vm + 1}`; // a blank: _arguments adds no words
+    case "nothing":
+      return " ";
+  }
 }
 
 /** Characters that part a spec of _arguments. */

@@ -6,6 +6,7 @@
  * @module
  */
 import { VmError } from "../../ffi/errors.ts";
+import type { Json } from "../../ffi/struct.ts";
 import type { Machine } from "../../vmm/machine.ts";
 import { DescriptorSource } from "../../vmm/state/descriptor_stream.ts";
 import { Word } from "./migration.ts";
@@ -33,6 +34,16 @@ export class Arrival {
     }
     await machine.warmUp();
     sayLine(STDOUT, { [Word.MADE]: true }); // to nobody, and the stream ends
+  }
+
+  /**
+   * A round of memory is there: says so, if that is asked for.
+   *
+   * @param record What stands behind the round
+   */
+  moving(record: Json): void {
+    const round = (record as { round?: Json } | null)?.round;
+    if (typeof round === "number") sayLine(STDOUT, { [Word.READ]: round });
   }
 
   /**

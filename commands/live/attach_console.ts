@@ -4,6 +4,7 @@
  * @module
  */
 import { VmError } from "../../ffi/errors.ts";
+import { Meter } from "../progress/meter.ts";
 import type { VerbContext } from "../verb.ts";
 import type { Escape } from "./escape.ts";
 import { follow } from "./json_rpc.ts";
@@ -120,6 +121,10 @@ export async function expectText(
 ): Promise<number> {
   const params = { text, seconds: seconds ?? Number.MAX_SAFE_INTEGER };
   const output = follow(vm.control, "console.expect", params, context.signal);
+  using _meter = new Meter(context, {
+    ...{ label: vm.name, phase: `waiting for ${JSON.stringify(text)}`, prints: true },
+    limit: seconds === undefined ? undefined : seconds * 1000,
+  });
   for (;;) {
     const { done, value } = await output.next();
     if (!done) {

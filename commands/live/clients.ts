@@ -121,7 +121,7 @@ export function liveName(value: unknown): string | undefined {
  */
 export async function eachVm(
   words: Words,
-  context: Pick<VerbContext, "input" | "emit" | "note">,
+  context: Pick<VerbContext, "input" | "emit">,
   work: (vm: RunDirectory) => Promise<unknown>,
   options: Named = {},
 ): Promise<number> {
@@ -158,8 +158,8 @@ export async function eachVm(
   const [first] = failures;
   if (first === undefined) return 0;
   if (count === 1) throw first.error;
-  for (const { name, error } of failures) context.note(`${name}: ${(error as Error).message}`);
-  throw new VmError(`${failures.length} of ${count} VMs: it failed`);
+  const why = failures.map(({ name, error }) => `\n  ${name}: ${(error as Error).message}`);
+  throw new VmError(`${failures.length} of ${count} VMs: it failed${why.join("")}`);
 }
 
 /**

@@ -4,7 +4,7 @@
  * @module
  */
 import { outputBytes } from "./attach_console.ts";
-import { follow } from "./json_rpc.ts";
+import { follow, VmGoneError } from "./json_rpc.ts";
 import type { RunDirectory } from "./run_directory.ts";
 
 /**
@@ -25,10 +25,18 @@ export async function* consoleText(
     return;
   }
   const params = { log: true, follow: following };
-  for await (
-    const { method, params: output } of follow(vm.control, "console.attach", params, signal)
-  ) {
-    if (method === "output") yield outputBytes(output);
+  let begun = false;
+  try {
+    for await (
+      const { method, params: output } of follow(vm.control, "console.attach", params, signal)
+    ) {
+      begun = true;
+      if (method === "output") yield outputBytes(output);
+    }
+  } catch (error) {
+    // It may have ended between the look and the call; then all that it said is in its folder.
+    if (begun || !(error instanceof VmGoneError)) throw error;
+    yield* files(vm);
   }
 }
 

@@ -45,12 +45,14 @@ function ended(complaint: string): VmError {
  *
  * @param order What to run, and how
  * @param stream The stream that it goes on from: what is left of this process's own stdin, or bytes
+ * @param started Told of its process, which makes the VM from then on
  * @returns The VM's handle
  * @throws {VmError} With what the owner said, if it failed
  */
 export async function detach(
   order: Order,
   stream?: "inherit" | AsyncIterable<Uint8Array>,
+  started: (pid: number) => void = () => {},
 ): Promise<Handle> {
   const main = new URL(OWNER, import.meta.url);
   // Where a stream is on its stdin, what to do with it has to come another way.
@@ -63,6 +65,7 @@ export async function detach(
     detached: true,
   }).spawn();
   owner.unref();
+  started(owner.pid);
   if (stream === undefined) {
     const writer = owner.stdin.getWriter();
     await writer.write(new TextEncoder().encode(JSON.stringify(order)));

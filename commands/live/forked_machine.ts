@@ -9,7 +9,7 @@ import { closeFile, openFile, OpenFlag } from "../../ffi/files.ts";
 import type { Machine } from "../../vmm/machine.ts";
 import { copyOf, type ForkOptions, ownIdentity } from "../../vmm/state/fork.ts";
 import type { DeviceRecord } from "../../vmm/state/device_state.ts";
-import { StreamLoading } from "../../vmm/state/load_stream.ts";
+import { StreamLoading } from "../../vmm/state/stream_loading.ts";
 import type { RegionFile } from "../../vmm/state/regions.ts";
 import type { Records } from "../../vmm/state/save_stream.ts";
 import type { ForkRecord } from "./methods/fork.ts";

@@ -13,6 +13,9 @@
 import { HvshError, VmError } from "../../ffi/errors.ts";
 import { lines, writeMessage } from "./json_lines.ts";
 
+/** The process of a live VM is there no more. */
+export class VmGoneError extends VmError {}
+
 /** Who asks. */
 export interface RpcClient {
   /** Aborts when the other side is gone. */
@@ -223,7 +226,7 @@ async function* talk(
     close(connection);
   }
   if (signal?.aborted) return undefined;
-  throw new VmError(`The VM's process ended before it answered "${method}"`);
+  throw new VmGoneError(`The VM's process ended before it answered "${method}"`);
 }
 
 /**
@@ -275,7 +278,7 @@ async function result(calling: AsyncGenerator<Notification, unknown>): Promise<u
  *
  * @param path The socket
  * @returns The connection
- * @throws {VmError} If nobody is there any more
+ * @throws {VmGoneError} If nobody is there any more
  */
 export async function connect(path: string): Promise<Deno.UnixConn> {
   try {
@@ -283,7 +286,7 @@ export async function connect(path: string): Promise<Deno.UnixConn> {
   } catch (error) {
     const { NotFound, ConnectionRefused } = Deno.errors;
     if (!(error instanceof NotFound || error instanceof ConnectionRefused)) throw error;
-    throw new VmError("The VM has just ended", { cause: error, hint: "hvsh list" });
+    throw new VmGoneError("The VM has just ended", { cause: error, hint: "hvsh list" });
   }
 }
 

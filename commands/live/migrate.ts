@@ -14,6 +14,7 @@ import {
   MemoryRounds,
 } from "../../vmm/state/memory_rounds.ts";
 import { ProcessPages } from "../../vmm/state/process_pages.ts";
+import { MOVING } from "../../vmm/state/record_names.ts";
 import { writeRecords } from "../../vmm/state/save_stream.ts";
 import { StreamWriter } from "../../vmm/state/stream_writer.ts";
 import {
@@ -24,6 +25,8 @@ import {
   Word,
 } from "./migration.ts";
 import { MovingCommand } from "./moving_command.ts";
+import type { Meter } from "../progress/meter.ts";
+import { meteredSink, passedPieces } from "../progress/metered.ts";
 import { PacedSink } from "./paced_sink.ts";
 import { PipeLines } from "./pipe_lines.ts";
 import { RpcConnection } from "./rpc_connection.ts";
@@ -54,6 +57,8 @@ export interface MigrationProgress {
 
 /** Who is told of it. */
 export interface Report {
+  /** Counts the bytes of each round. */
+  readonly meter: Meter;
   round(progress: MigrationProgress): void;
   /** Something that the person should know. */
   note(text: string): void;
@@ -92,16 +97,15 @@ export async function migrate(
   const begun = await connection.call("migration.begin") as BegunMigration;
   const start = performance.now();
   await using command = await MovingCommand.start(options.command, options.cwd);
-  const sink = new PacedSink(new DescriptorSink(command.to.fd, options.command[0]!), options.rate);
+  const pipe = new DescriptorSink(command.to.fd, options.command[0]!);
+  const sink = new PacedSink(meteredSink(pipe, report.meter), options.rate);
   try {
-    const stream = new Rounds(connection, begun, sink, options);
+    const stream = new Rounds(connection, begun, sink, { ...options, meter: report.meter });
     const other = new OtherSide(connection, new PipeLines(command.from.fd));
-    report.round(await stream.sendAll());
-    // Until then a VM that is held would wait for a process that starts.
-    await other.hear(Word.MADE, () => stream.showLife());
-    await stream.whileItIsHeld(await stream.sendChanges(report));
+    report.round(await stream.sendAll(other));
+    await stream.whileItIsHeld(await stream.sendChanges(other, report));
     const end = AbortSignal.timeout(stream.patience);
-    await other.hear(Word.RESTORED, () => sink.write([ZEROS]), end);
+    await other.hear(Word.RESTORED, true, () => sink.write([ZEROS]), end);
     const { to, from } = command;
     await connection.call("migration.takeOver", { pid: Deno.pid, to: to.fd, from: from.fd });
     command.leavePipes();
@@ -142,15 +146,21 @@ class OtherSide {
    * reads it, so that something is to be sent now and then.
    *
    * @param word The word
+   * @param value What it is to say of it
    * @param showLife Sends something
    * @param end Ends the wait
    */
-  async hear(word: string, showLife: () => Promise<void>, end?: AbortSignal): Promise<void> {
+  async hear(
+    word: string,
+    value: unknown,
+    showLife: () => Promise<void>,
+    end?: AbortSignal,
+  ): Promise<void> {
     const { closed } = this.#connection;
     for (;;) {
       const signal = AbortSignal.any([closed, AbortSignal.timeout(LIFE_MILLISECONDS)]);
       const said = await this.#lines.next(signal);
-      if (said?.[word] === true) return;
+      if (said?.[word] === value) return;
       if (closed.aborted) throw new VmError("The VM has ended while it was being migrated");
       if (said !== undefined || this.#lines.ended) throw new NotHeard(this.#lines.said);
       if (end?.aborted) throw new VmError("The other side took too long; the VM goes on here");
@@ -168,7 +178,7 @@ class Rounds {
   readonly #connection: RpcConnection;
   readonly #begun: BegunMigration;
   readonly #sink: PacedSink;
-  readonly #options: MigrateOptions;
+  readonly #options: MigrateOptions & Pick<Report, "meter">;
   readonly #writer: StreamWriter;
   readonly #memory: MemoryRounds;
   readonly #convergence: Convergence;
@@ -177,7 +187,7 @@ class Rounds {
     connection: RpcConnection,
     begun: BegunMigration,
     sink: PacedSink,
-    options: MigrateOptions,
+    options: MigrateOptions & Pick<Report, "meter">,
   ) {
     this.#connection = connection;
     this.#begun = begun;
@@ -189,16 +199,24 @@ class Rounds {
   }
 
   /** Sends what the machine is, and all its memory. */
-  async sendAll(): Promise<MigrationProgress> {
+  async sendAll(other: OtherSide): Promise<MigrationProgress> {
     using memory = this.#pages();
-    return await this.#round(async () => {
+    const copies = passedPieces(
+      (region) => memory.copies(region),
+      this.#begun.regions,
+      this.#options.meter,
+    );
+    return await this.#round(other, async () => {
       await writeRecords(this.#writer, this.#begun.machine);
-      await this.#memory.sendAll(memory);
+      await this.#memory.sendAll({
+        copies,
+        read: (address, length) => memory.read(address, length),
+      });
     });
   }
 
   /** Sends what changes until the rest fits into the downtime, or gets no less; gives that. */
-  async sendChanges(report: Report): Promise<DirtyPages> {
+  async sendChanges(other: OtherSide, report: Report): Promise<DirtyPages> {
     using memory = this.#pages();
     for (;;) {
       const dirty = await this.#changed();
@@ -209,7 +227,8 @@ class Rounds {
         this.#tellOrGiveUp(Math.ceil(this.#convergence.milliseconds(left)), report);
         return dirty;
       }
-      report.round(await this.#round(() => this.#memory.sendDirty(memory, dirty)));
+      const send = () => this.#memory.sendDirty(memory, dirty);
+      report.round(await this.#round(other, send, left));
     }
   }
 
@@ -220,10 +239,22 @@ class Rounds {
     throw new VmError(`Given up: ${text}`, { hint: "a longer --downtime" });
   }
 
-  /** Sends a record that nobody wants. */
-  async showLife(): Promise<void> {
-    await this.#writer.json("moving.json", { rounds: this.rounds });
+  /** Sends a record that asks for nothing, or for a word about a round. */
+  async #say(record: { readonly round?: number }): Promise<void> {
+    await this.#writer.json(MOVING, record);
     await this.#writer.flush();
+  }
+
+  /**
+   * Waits until the other side has read all that was sent. What buffers on the way still hold would be read
+   * while the VM stands, and a round that fits into them would seem to take no time.
+   */
+  async #untilRead(other: OtherSide, round: number): Promise<void> {
+    const showLife = () => this.#say({});
+    await this.#say({ round });
+    // Until then a VM that is held would wait for a process that starts.
+    if (round === 1) await other.hear(Word.MADE, true, showLife);
+    await other.hear(Word.READ, round, showLife);
   }
 
   /** Holds the VM and sends all the rest. */
@@ -234,6 +265,7 @@ class Rounds {
     }) as LastState;
     addDirty(left, pagesOf(held));
     this.#sink.unlimited = true;
+    this.#options.meter.begin("last round");
     using memory = new ProcessPages(held.pid, held.slots, held.traps);
     await this.#memory.sendDirty(memory, left);
     await writeRecords(this.#writer, held.state);
@@ -249,10 +281,16 @@ class Rounds {
     return pagesOf(await this.#connection.call("migration.dirty") as ChangedPages);
   }
 
-  async #round(send: () => Promise<void>): Promise<MigrationProgress> {
+  async #round(
+    other: OtherSide,
+    send: () => Promise<void>,
+    total?: number,
+  ): Promise<MigrationProgress> {
     const { bytes, waited } = this.#sink;
+    this.#options.meter.begin(`round ${this.rounds + 1}`, total);
     const start = performance.now();
     await send();
+    await this.#untilRead(other, this.rounds + 1);
     const milliseconds = performance.now() - start;
     const sent = this.#sink.bytes - bytes;
     this.#convergence.sent(sent, milliseconds - (this.#sink.waited - waited));

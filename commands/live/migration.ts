@@ -4,6 +4,7 @@
  *     client                  this owner                        the other owner
  *     the stream →
  *                                                        ← {"made":true}: it is worth a last round
+ *                                                        ← {"read":N}: it has all of round N
  *                                                        ← {"restored":true}: it is ready, and stands
  *     takeOver: its pipes →   has them itself
  *     commit →                → {"go":true,"paused":false}
@@ -28,7 +29,13 @@ import type { ExitRecord } from "./owner.ts";
 import { PipeLines, sayLine } from "./pipe_lines.ts";
 
 /** What is said between the two sides, a line of JSON each. */
-export const Word = { MADE: "made", RESTORED: "restored", GO: "go", RUNNING: "running" } as const;
+export const Word = {
+  MADE: "made",
+  READ: "read",
+  RESTORED: "restored",
+  GO: "go",
+  RUNNING: "running",
+} as const;
 
 /** After so long the other side's VM may have run although nobody has heard of it. */
 const MOST_SILENT_MILLISECONDS = 5000;
@@ -87,6 +94,7 @@ export class Migration {
       this.#end();
       throw new VmError(`Cannot migrate a VM that is ${machine.state}`);
     }
+    await machine.filled; // the client reads it by the files behind it
     await machine.freeze((frozen) => heldState(machine, frozen));
     if (this.#ended) throw new VmError("The client is gone");
     machine.dirtyLog.start();

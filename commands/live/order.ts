@@ -40,7 +40,7 @@ export async function makeMachine(
   }
   if (restore !== undefined) {
     const { restoredMachine } = await import("./restored_machine.ts");
-    return await restoredMachine(restore, undefined, arrival);
+    return await restoredMachine(restore, { arrival });
   }
   return await Machine.create(run!);
 }

@@ -9,6 +9,7 @@
 import { HvshError } from "../../ffi/errors.ts";
 import { leaveStandardStreams } from "../../ffi/standard_streams.ts";
 import { MachineThread } from "../../vmm/threads/thread.ts";
+import { hintLine } from "../hint_line.ts";
 import type { Arrival } from "./arrival.ts";
 import { makeMachine, type Order } from "./order.ts";
 import type { Handle } from "./owner.ts";
@@ -46,8 +47,8 @@ if (import.meta.main) {
     const make = () => makeMachine(order, arrival);
     status = await runDetached(make, order.options, running, arrival);
   } catch (error) {
-    const hint = error instanceof HvshError && error.hint !== undefined ? `\n  ${error.hint}` : "";
-    console.error(`${error instanceof HvshError ? error.message : error}${hint}`);
+    console.error(error instanceof HvshError ? error.message : `${error}`);
+    if (error instanceof HvshError && error.hint !== undefined) console.error(hintLine(error.hint));
   }
   Deno.exit(status);
 }

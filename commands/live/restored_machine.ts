@@ -6,12 +6,17 @@
 import { DocumentError } from "../../ffi/errors.ts";
 import type { Arrival } from "./arrival.ts";
 import { closeFile, openFile, OpenFlag } from "../../ffi/files.ts";
+import { keepStdin } from "../../ffi/standard_streams.ts";
 import type { Json } from "../../ffi/struct.ts";
 import { type DeviceEntry, parseDocument, type VmDocument } from "../../vmm/document.ts";
 import type { Machine } from "../../vmm/machine.ts";
 import { DescriptorSource } from "../../vmm/state/descriptor_stream.ts";
+import { DiskFiles } from "../../vmm/state/disk_files.ts";
 import { loadFolder } from "../../vmm/state/load_folder.ts";
-import { type LoadOptions, loadStreams } from "../../vmm/state/load_stream.ts";
+import { loadLazily, loadStreams, type StreamSource } from "../../vmm/state/load_stream.ts";
+import type { LoadOptions } from "../../vmm/state/stream_loading.ts";
+import type { Meter } from "../progress/meter.ts";
+import { meteredSource } from "../progress/metered.ts";
 import { ChunkSource } from "./chunk_source.ts";
 import type { DeviceChange } from "./device_change.ts";
 import { RunDirectory } from "./run_directory.ts";
@@ -29,6 +34,20 @@ export interface RestoreOrder {
   readonly edited: boolean;
   readonly force: boolean;
   readonly clockStopped: boolean;
+  /** The VM runs while its memory comes. Default false. */
+  readonly lazy?: boolean;
+  /** The folder for disks that are in the state. */
+  readonly disks?: string;
+}
+
+/** Where a saved state comes from, and who is told how far it has come. */
+export interface RestoreFrom {
+  /** A stream that is not on the process's stdin. */
+  readonly bytes?: AsyncIterable<Uint8Array> | undefined;
+  /** Where a stream comes from whose VM still runs. */
+  readonly arrival?: Arrival | undefined;
+  /** Counts the bytes that are read. */
+  readonly meter?: Meter;
 }
 
 const STDIN = 0;
@@ -39,21 +58,24 @@ const PATHS: ReadonlySet<string> = new Set(["path", "overlay", "nbd"]);
  * Makes a machine from a saved state.
  *
  * @param order Which, and how
- * @param bytes A stream that is not on the process's stdin
- * @param arrival Where a stream comes from whose VM still runs
+ * @param from What else is known of where it comes from
  * @returns The machine, not started
  * @throws {DocumentError} Naming what is wrong with it
  */
 export async function restoredMachine(
   order: RestoreOrder,
-  bytes?: AsyncIterable<Uint8Array>,
-  arrival?: Arrival,
+  { bytes, arrival, meter }: RestoreFrom = {},
 ): Promise<Machine> {
   const { path, edited, force, clockStopped } = order;
+  using disks = order.disks === undefined ? undefined : new DiskFiles(order.disks, { force });
   const options: LoadOptions = {
+    ...(disks === undefined ? {} : { disks }),
     ...{ edited, force, clockStopped, moved: arrival !== undefined },
     named: namedDevices(order),
-    ...(arrival === undefined ? {} : { made: (machine) => arrival.made(machine) }),
+    ...(arrival === undefined ? {} : {
+      made: (machine) => arrival.made(machine),
+      moving: (record) => arrival.moving(record),
+    }),
     change(document) {
       const own = changed(document, order);
       // A stream's writer may have the name until it ends; a file's has not.
@@ -63,17 +85,23 @@ export async function restoredMachine(
     changeDevice: (name, record) => changedRecord(name, record, order),
   };
   using files = new DisposableStack();
+  const metered = (source: StreamSource) =>
+    meter === undefined ? source : meteredSource(source, meter);
   const open = (path: string) => {
     const fd = openFile(path, OpenFlag.RDONLY);
     files.defer(() => closeFile(fd));
-    return new DescriptorSource(fd, path);
+    return metered(new DescriptorSource(fd, path));
   };
+  if (order.lazy === true && !(path !== undefined && Deno.statSync(path).isDirectory)) {
+    const fd = path === undefined ? keepStdin() : openFile(path, OpenFlag.RDONLY);
+    return await loadLazily({ fd, path: path ?? "stdin", edited }, options);
+  }
   const changes = (order.diffs ?? []).map(open);
   if (path === undefined) {
     const source = bytes === undefined
       ? new DescriptorSource(STDIN, "stdin")
       : new ChunkSource(bytes);
-    return await loadStreams([source, ...changes], options);
+    return await loadStreams([metered(source), ...changes], options);
   }
   const source = open(path);
   if (!Deno.statSync(path).isDirectory) return await loadStreams([source, ...changes], options);

@@ -3,9 +3,8 @@
  *
  * @module
  */
-import { VmError } from "../../ffi/errors.ts";
 import { lines, writeMessage } from "./json_lines.ts";
-import { connect, isHangUp, resultOf } from "./json_rpc.ts";
+import { connect, isHangUp, resultOf, VmGoneError } from "./json_rpc.ts";
 
 /** An owner's answers are as long as its VM's state is. */
 const MOST_LINE = 2 ** 30;
@@ -28,7 +27,7 @@ export class RpcConnection implements Disposable {
    * Connects.
    *
    * @param path The socket
-   * @throws {VmError} If nobody is there any more
+   * @throws {VmGoneError} If nobody is there any more
    */
   static async open(path: string): Promise<RpcConnection> {
     return new RpcConnection(await connect(path));
@@ -95,6 +94,6 @@ export class RpcConnection implements Disposable {
 
 const CLOSED = new Error("The connection has ended");
 
-function ended(method: string): VmError {
-  return new VmError(`The VM's process ended before it answered "${method}"`);
+function ended(method: string): VmGoneError {
+  return new VmGoneError(`The VM's process ended before it answered "${method}"`);
 }

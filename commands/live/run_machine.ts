@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { ExitStatus, type VmEnd } from "../../vmm/end.ts";
+import type { DeviceEvent } from "../../vmm/device.ts";
+import type { VmEnd } from "../../vmm/end.ts";
 import type { Machine } from "../../vmm/machine.ts";
 import { onUnhandled } from "../unhandled_errors.ts";
 import type { VerbContext } from "../verb.ts";
@@ -12,10 +13,11 @@ import { ConsoleLog } from "./console_log.ts";
 import { ConsoleTap } from "./console_tap.ts";
 import { type Escape, parseEscape } from "./escape.ts";
 import { EventLog } from "./event_log.ts";
+import { explainEnd } from "./explain_end.ts";
 import { LastLines } from "./last_lines.ts";
 import { type Handle, Owner } from "./owner.ts";
 import { onSignals } from "./signals.ts";
-import { attachInput, consoleInput } from "./terminal.ts";
+import { attachInput, type ConsoleInput, consoleInput } from "./terminal.ts";
 
 /** Makes the machine that is to run, not started. */
 export type MakeMachine = () => Promise<Machine>;
@@ -38,7 +40,25 @@ export interface AttachedOptions extends RunOptions {
   readonly escape?: string;
 }
 
-const SHOWN_LINES = 10;
+/** Where the streams of a VM in the foreground lead, and what is made of its end. */
+export interface Front {
+  /** Takes what a device has said; a promise holds that device's further output back. */
+  output(bytes: Uint8Array<ArrayBuffer>, device: string): void | Promise<void>;
+  /** What is typed, and for which device if that is fixed; asked for once, when the VM runs. */
+  readonly input: { readonly from: ConsoleInput; readonly to?: string } | undefined;
+  /** Told of the machine before it starts, and gives what is to be undone at its end. */
+  begin?(machine: Machine): Disposable;
+  /** Told of what happens to a device. */
+  happened?(machine: Machine, device: string, event: DeviceEvent): void;
+  /**
+   * Says why it ended.
+   *
+   * @param end How
+   * @returns The exit status
+   */
+  explain(end: VmEnd): Promise<number>;
+}
+
 /** setTimeout's own limit. */
 const MOST_DELAY = 2 ** 31 - 1;
 const SIGPIPE_STATUS = 141;
@@ -56,6 +76,24 @@ export async function runAttached(
   options: AttachedOptions,
   context: VerbContext,
 ): Promise<number> {
+  return await runInFront(make, options, new ConsoleFront(options, context), context);
+}
+
+/**
+ * Runs a VM in the foreground: until it ends, or a signal or its readers' end ends it.
+ *
+ * @param make Makes what to run
+ * @param options How
+ * @param front Where its streams lead
+ * @param context Where the verb runs
+ * @returns The exit status
+ */
+export async function runInFront(
+  make: MakeMachine,
+  options: RunOptions & Pick<AttachedOptions, "escape">,
+  front: Front,
+  context: VerbContext,
+): Promise<number> {
   const escape = parseEscape(options.escape);
   await using machine = await make();
   const { document } = machine;
@@ -65,30 +103,59 @@ export async function runAttached(
     owner.use(new Owner(machine, name, { ...watched, foreground: true })).serve();
   if (document.name !== undefined) own(document.name);
   machine.listen((device, event) => {
+    front.happened?.(machine, device, event);
     // What concerns the VM itself is said at its end.
     if (device === "" || event.message === undefined) return;
     context.note(`hvsh run: ${device}: ${event.message}`);
   });
-  const last = new LastLines();
   let unwritten: unknown;
-  machine.console.attach((bytes) => {
-    last.push(bytes);
+  machine.console.attach((bytes, device) =>
     // A console that nobody takes any more ends its VM, as SIGPIPE would.
-    return context.write(bytes).catch((error) => {
+    front.output(bytes, device)?.catch((error) => {
       unwritten ??= error;
       machine.stop();
-    });
-  });
+    })
+  );
+  using _begun = front.begin?.(machine);
   machine.start({ paused: options.paused, sprint: true });
   // Most boot sectors are through already; only what goes on needs hands on it.
   if (!machine.stopping && document.name === undefined) own(ownName());
-  using hands = machine.stopping ? undefined : new Hands(machine, { ...options, escape }, context);
+  using hands = machine.stopping
+    ? undefined
+    : new Hands(machine, { ...options, escape, input: front.input }, context);
   const end = await machine.ended;
   hands?.[Symbol.dispose]();
   if (unwritten instanceof Deno.errors.BrokenPipe) return SIGPIPE_STATUS;
   if (unwritten !== undefined && !context.signal.aborted) throw unwritten;
-  await explain(end, options, last, context);
-  return hands?.signalled ?? end.status;
+  const status = await front.explain(end);
+  return hands?.signalled ?? status;
+}
+
+/** The guest's consoles are this process's stdout, and the stage's input theirs. */
+class ConsoleFront implements Front {
+  readonly #options: AttachedOptions;
+  readonly #context: VerbContext;
+  readonly #last = new LastLines();
+
+  constructor(options: AttachedOptions, context: VerbContext) {
+    this.#options = options;
+    this.#context = context;
+  }
+
+  get input(): Front["input"] {
+    const from = consoleInput(this.#options.stdinFree, this.#context);
+    return from && { from };
+  }
+
+  output(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+    this.#last.push(bytes);
+    return this.#context.write(bytes);
+  }
+
+  async explain(end: VmEnd): Promise<number> {
+    await explainEnd(end, this.#options, this.#last, this.#context);
+    return end.status;
+  }
 }
 
 /** What a person has of a VM in the foreground: signals, input, a time limit. */
@@ -99,22 +166,25 @@ class Hands implements Disposable {
 
   constructor(
     machine: Machine,
-    options: RunOptions & { readonly stdinFree: boolean; readonly escape: Escape },
+    options: RunOptions & { readonly input: Front["input"]; readonly escape: Escape },
     context: VerbContext,
   ) {
     const undo = this.#undo;
-    undo.defer(onSignals((status) => {
-      this.signalled ??= status;
-      machine.stop();
-    }));
+    // A shell is told of signals itself, and tells by the context's.
+    if (context.shared !== true) {
+      undo.defer(onSignals((status) => {
+        this.signalled ??= status;
+        machine.stop();
+      }));
+    }
     const stop = () => machine.stop();
     context.signal.addEventListener("abort", stop);
     undo.defer(() => context.signal.removeEventListener("abort", stop));
     undo.defer(limitTime(machine, options.timeout));
-    const input = consoleInput(options.stdinFree, context);
+    const { input } = options;
     if (input === undefined) return;
-    undo.defer(attachInput(input, {
-      send: (bytes) => machine.console.send(bytes),
+    undo.defer(attachInput(input.from, {
+      send: (bytes) => machine.console.send(bytes, input.to),
       escape: options.escape,
       leaving: "ends the VM",
       left: () => void machine.stop(),
@@ -192,39 +262,4 @@ function limitTime(machine: Machine, seconds: number | undefined): () => void {
   };
   wait();
   return () => clearTimeout(timer);
-}
-
-/** Says on stderr why a VM ended, unless it ended well. */
-async function explain(
-  end: VmEnd,
-  options: RunOptions,
-  last: LastLines,
-  context: VerbContext,
-): Promise<void> {
-  switch (end.kind) {
-    case "timeout":
-      context.note(`hvsh run: timeout after ${options.timeout} s`);
-      showLast(last, context);
-      break;
-    case "triple-fault":
-    case "fault": {
-      const { describeFault } = await import("../../vmm/fault_report.ts");
-      if (end.fault !== undefined) context.note(`hvsh run: ${await describeFault(end.fault)}`);
-      break;
-    }
-    case "exit":
-      break;
-    case "migrated":
-      context.note("hvsh run: the VM has been migrated and runs elsewhere");
-      break;
-    default: // a kernel that reboots on a panic ends by a reset
-      if (end.status === ExitStatus.PANIC) context.note("hvsh run: the guest's kernel panicked");
-  }
-}
-
-function showLast(last: LastLines, context: VerbContext): void {
-  const lines = last.lines(SHOWN_LINES);
-  if (lines.length === 0) return context.note("  the console has printed nothing");
-  context.note("  the console's last lines:");
-  for (const line of lines) context.note(`  | ${line}`);
 }

@@ -11,20 +11,23 @@ import { check, libc } from "../../ffi/libc.ts";
 import type { Records } from "../../vmm/state/save_stream.ts";
 import { isZero } from "../../vmm/state/zeros.ts";
 import { hostErrno } from "../host_errno.ts";
-import type { HeldVm } from "./held_vm.ts";
+import { type StandingVm, withDisks } from "./snapshot_stream.ts";
 
 /**
  * Writes a folder beside its place, and puts it there once it is whole and on the disk.
  *
  * @param path Its place, where nothing is yet
- * @param held The VM
+ * @param vm The VM
  * @throws {HostError} If it can't be written, or something is there; nothing is left behind
  */
-export async function writeFolder(path: string, { state, memory }: HeldVm): Promise<void> {
+export async function writeFolder(
+  path: string,
+  { state, memory, disks = [] }: StandingVm,
+): Promise<void> {
   const beside = `${path}.${Deno.pid}.new`;
   try {
     Deno.mkdirSync(beside, { mode: 0o700 });
-    writeRecords(beside, [...state.machine, ...state.state]);
+    writeRecords(beside, [...withDisks(state.machine, disks), ...state.state]);
     Deno.mkdirSync(`${beside}/mem`);
     for (const region of state.regions) {
       if (region.shared !== undefined) continue;
@@ -33,6 +36,13 @@ export async function writeFolder(path: string, { state, memory }: HeldVm): Prom
         for (const { offset, bytes } of memory.pieces(region)) {
           if (!isZero(bytes)) writeAt(fd, bytes as Uint8Array<ArrayBuffer>, offset);
         }
+      });
+    }
+    if (disks.length > 0) Deno.mkdirSync(`${beside}/disk`);
+    for (const disk of disks) {
+      writeFile(`${beside}/disk/${disk.name}`, (fd, path) => {
+        check(libc.ftruncate(fd, BigInt(disk.size)), "ftruncate", { path });
+        for (const { offset, bytes } of disk.pieces()) writeAt(fd, bytes, offset);
       });
     }
     await Deno.rename(beside, path);

@@ -4,21 +4,23 @@
  *
  * @module
  */
+import { hintLine } from "../hint_line.ts";
 import { HvshError } from "../../ffi/errors.ts";
+import { graphemes, textWidth } from "../text_width.ts";
 import { locate, type Span } from "./syntax_error.ts";
 
 const WIDTH = 80;
 const INDENT = "  ";
-/** Characters that take two columns on a terminal (Unicode Standard Annex 11, W and F). */
-const WIDE =
-  /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{1f300}-\u{1faff}\u{20000}-\u{3fffd}]/u;
-
 /** Where the words that failed came from. */
 export interface Origin {
   /** The text that was parsed. */
   readonly source: string;
+  /** The file that it is from. */
+  readonly name?: string;
   /** The number of its first line; left out on a terminal, where the line is in sight. */
   readonly line?: number;
+  /** Where in it the command began, for what is no single word's fault. */
+  readonly at?: number;
 }
 
 /**
@@ -34,15 +36,16 @@ export function complaint(error: unknown, origin: Origin, span?: Span, name?: st
   const lines = [`${prefix(origin, span, name)}${messageOf(error)}`];
   if (span !== undefined) lines.push(caretAt(origin.source, span));
   const hint = error instanceof HvshError ? error.hint : undefined;
-  if (hint !== undefined) lines.push(hint.includes("try: ") ? `  ${hint}` : `  try: ${hint}`);
+  if (hint !== undefined) lines.push(hintLine(hint));
   return lines.join("\n");
 }
 
 function prefix(origin: Origin, span: Span | undefined, name: string | undefined): string {
   const line = origin.line === undefined
     ? ""
-    : `line ${origin.line - 1 + locate(origin.source, span?.start ?? 0).line}: `;
-  return `hvsh: ${line}${name === undefined ? "" : `${name}: `}`;
+    : `line ${origin.line - 1 + locate(origin.source, span?.start ?? origin.at ?? 0).line}: `;
+  const file = origin.name === undefined ? "" : `${origin.name}: `;
+  return `hvsh: ${file}${line}${name === undefined ? "" : `${name}: `}`;
 }
 
 function messageOf(error: unknown): string {
@@ -64,8 +67,8 @@ export function caretAt(source: string, span: Span): string {
   const lineStart = source.lastIndexOf("\n", span.start - 1) + 1;
   const newline = source.indexOf("\n", span.start);
   const lineEnd = newline === -1 ? source.length : newline;
-  let before = [...printable(source.slice(lineStart, Math.min(span.start, lineEnd)))];
-  let behind = [...printable(source.slice(span.start, lineEnd))];
+  let before = graphemes(printable(source.slice(lineStart, Math.min(span.start, lineEnd))));
+  let behind = graphemes(printable(source.slice(span.start, lineEnd)));
   const room = WIDTH - INDENT.length;
   if (columns(before) > room / 2 && columns(before) + columns(behind) > room) {
     while (columns(before) >= room / 2) before = before.slice(Math.ceil(before.length / 10));
@@ -83,5 +86,5 @@ function printable(text: string): string {
 }
 
 function columns(characters: readonly string[]): number {
-  return characters.reduce((sum, character) => sum + (WIDE.test(character) ? 2 : 1), 0);
+  return textWidth(characters.join(""));
 }

@@ -1,26 +1,31 @@
 /**
- * Tab: what may stand where the cursor is, from the table of verbs.
+ * Tab: what may stand where the cursor is, from the table of verbs and from what there is to name.
  *
  * @module
  */
-import type { Argument, Flag, ValueKind, Verb } from "../verb.ts";
+import { HvshError } from "../../ffi/errors.ts";
+import { type Candidate, plain } from "../completions/candidate.ts";
+import type { LiveSource, ValuePlace } from "../completions/live_values.ts";
+import { flagsLeft, verbPlace } from "../completions/verb_place.ts";
+import type { ValueKind, Verb } from "../verb.ts";
 import { builtins } from "./builtins.ts";
+import { builtinWords, PREFIXES } from "./builtin_words.ts";
 import { type CompletionPoint, completionPoint } from "./completion_point.ts";
 import { fileNames, programNames } from "./path_names.ts";
 import type { Session } from "./session.ts";
+import { withVmInUse } from "./vm_in_use.ts";
 
 /** What Tab may make of a line. */
 export interface Completion {
   /** The end of the line that is replaced. */
   readonly replaced: string;
   /** What it may become; each starts with what is replaced. */
-  readonly candidates: readonly string[];
+  readonly candidates: readonly WrittenCandidate[];
 }
 
-/** A word that may stand there; a `partial` one goes on, as a folder does. */
-interface Candidate {
-  readonly word: string;
-  readonly partial?: boolean;
+/** A word that may stand there, and how it is to be written. */
+export interface WrittenCandidate extends Candidate {
+  readonly written: string;
 }
 
 const NOTHING: Completion = { replaced: "", candidates: [] };
@@ -28,15 +33,15 @@ const NOTHING: Completion = { replaced: "", candidates: [] };
 /** Completes the lines of a session. */
 export class Completer {
   readonly #session: Session;
-  readonly #vmNames: () => Promise<readonly string[]>;
+  readonly #live: LiveSource;
 
   /**
    * @param session The shell
-   * @param vmNames Gives the names of live VMs
+   * @param live Knows the live VMs
    */
-  constructor(session: Session, vmNames: () => Promise<readonly string[]>) {
+  constructor(session: Session, live: LiveSource) {
     this.#session = session;
-    this.#vmNames = vmNames;
+    this.#live = live;
   }
 
   /**
@@ -46,15 +51,30 @@ export class Completer {
    * @returns What may stand there
    */
   async complete(text: string): Promise<Completion> {
+    try {
+      return await this.#complete(text);
+    } catch (error) {
+      // What cannot be listed now is no reason to disturb who types.
+      if (error instanceof HvshError || "code" in (error as Error)) return NOTHING;
+      throw error;
+    }
+  }
+
+  async #complete(text: string): Promise<Completion> {
     const { variables } = this.#session;
     const point = completionPoint(text, (name) => variables.get(name) ?? "");
     if (point === undefined) return NOTHING;
     if (point.variable !== undefined) return this.#variable(point.raw, point.variable);
     const found = await this.#candidates(point);
-    const candidates = found.filter(({ word }) => word.startsWith(point.word));
+    const fitting = new Map(
+      found.filter(({ word }) => word.startsWith(point.word)).map((c) => [c.word, c]),
+    );
     return {
       replaced: point.raw,
-      candidates: [...new Set(candidates.map((candidate) => written(candidate, point)))],
+      candidates: [...fitting.values()].map((candidate) => ({
+        ...candidate,
+        written: written(candidate, point),
+      })),
     };
   }
 
@@ -62,7 +82,10 @@ export class Completer {
     const head = raw.slice(0, raw.length - start.length);
     const end = head.endsWith("{") ? "}" : "";
     const names = this.#session.variables.names().filter((name) => name.startsWith(start));
-    return { replaced: raw, candidates: names.map((name) => head + name + end) };
+    return {
+      replaced: raw,
+      candidates: names.map((word) => ({ word, written: head + word + end })),
+    };
   }
 
   async #candidates(point: CompletionPoint): Promise<Candidate[]> {
@@ -72,91 +95,98 @@ export class Completer {
     // Lines of documentation begin with hvsh.
     const [name, ...words] = before[0] === "hvsh" ? before.slice(1) : before;
     if (name === undefined) return await this.#commands(word, host);
-    if (Object.hasOwn(builtins, name)) return await this.#builtinWords(name, word);
-    const verb = await this.#session.verbs.load(name);
-    if (verb === undefined) return await fileNames(word, cwd);
-    return await this.#verbWords(verb, words, word);
+    if (PREFIXES.has(name) && words.length === 0) return await this.#commands(word, false);
+    // Some words are both: `wait %1` is the shell's, `wait web` the verb.
+    const own = Object.hasOwn(builtins, name)
+      ? await builtinWords(name, word, this.#session, this.#live)
+      : [];
+    const verb = name === "help" ? undefined : await this.#session.verbs.load(name);
+    if (verb !== undefined) return [...await this.#verbWords(verb, words, word), ...own];
+    return Object.hasOwn(builtins, name) ? [...own] : await fileNames(word, cwd);
   }
 
   async #commands(word: string, host: boolean): Promise<Candidate[]> {
     if (word.includes("/")) return await fileNames(word, this.#session.cwd);
     const path = this.#session.variables.get("PATH") ?? "";
     if (host) return await programNames(path);
-    const own = [...this.#session.verbs.names, ...Object.keys(builtins)];
-    if (own.some((name) => name.startsWith(word)) || word === "") return plain(own);
-    return await programNames(path);
+    const own = await this.#ownCommands(word);
+    return own.length > 0 ? own : await programNames(path);
   }
 
-  async #builtinWords(name: string, word: string): Promise<Candidate[]> {
-    const { cwd, variables, verbs } = this.#session;
-    if (name === "help") return plain([...verbs.names, ...Object.keys(builtins)]);
-    if (name === "export" || name === "unset") return plain(variables.names());
-    return name === "cd" ? await fileNames(word, cwd, { foldersOnly: true }) : [];
+  /** Few enough to be read come with what they are for. */
+  async #ownCommands(word: string): Promise<Candidate[]> {
+    const { verbs } = this.#session;
+    const names = verbs.names.filter((name) => name.startsWith(word));
+    const own = Object.entries(builtins).filter(([name, { plain }]) =>
+      name.startsWith(word) && (word !== "" || plain !== true)
+    );
+    const functions = [...this.#session.functions.keys()];
+    const rows = word === "" ? [] : await Promise.all(names.map((name) => verbs.load(name)));
+    return [
+      ...names.map((word, i) => ({ word, ...helpOf(rows[i]?.summary) })),
+      ...own.map(([word, { summary }]) => ({ word, ...helpOf(summary) })),
+      ...functions.filter((name) => name.startsWith(word))
+        .map((word) => ({ word, help: "a function" })),
+    ];
   }
 
+  /** With a VM in use, its name may be left out. */
   async #verbWords(verb: Verb, words: readonly string[], word: string): Promise<Candidate[]> {
-    const dashes = words.indexOf("--");
-    if (dashes >= 0) return await this.#values("path", word);
-    const { flag, place } = scan(verb, words);
-    if (flag !== undefined) return await this.#values(flag.value!, word);
-    const [, long] = /^(--[^=]+=)/.exec(word) ?? [];
-    if (long !== undefined) {
-      const kind = verb.flags[long.slice(2, -1)]?.value;
-      const values = kind === undefined ? [] : await this.#values(kind, word.slice(long.length));
-      return values.map((value) => ({ ...value, word: long + value.word }));
+    const meant = await withVmInUse(verb, words, this.#session);
+    const found = await this.#wordsAt(verb, words, word);
+    return meant === words ? found : [...found, ...await this.#wordsAt(verb, meant, word)];
+  }
+
+  async #wordsAt(verb: Verb, words: readonly string[], word: string): Promise<Candidate[]> {
+    const place = verbPlace(verb, words, word);
+    const { kind, prefix, line, flags } = place;
+    if (kind === "device-verb" && line !== undefined && line.length > 0) {
+      const builder = await this.#session.verbs.load(line[0]!);
+      return builder === undefined ? [] : await this.#wordsAt(builder, line.slice(1), word);
     }
-    const flags = plain(flagsLeft(verb, words));
-    if (word.startsWith("-")) return flags;
-    const argument = argumentAt(verb, place);
-    const values = argument === undefined ? [] : await this.#values(argument.value, word);
-    return values.length === 0 && word === "" ? flags : values;
+    const left = flags ? flagsLeft(verb, words) : [];
+    if (flags && word.startsWith("-")) return left;
+    if (kind === undefined) return word === "" ? left : [];
+    const meant = { before: place.before, vm: place.vm ?? this.#session.current };
+    if (namesSymbols(verb)) this.#live.prepareSymbols(meant);
+    const values = await this.#values(kind, meant, word.slice(prefix.length));
+    if (values.length === 0 && word === "") return left;
+    return values.map((value) => ({ ...value, word: prefix + value.word }));
   }
 
-  async #values(kind: ValueKind, word: string): Promise<Candidate[]> {
+  async #values(kind: ValueKind, place: ValuePlace, word: string): Promise<Candidate[]> {
     if (typeof kind !== "string") return plain(kind);
-    if (kind === "path") return await fileNames(word, this.#session.cwd);
-    return kind === "vm" ? plain(await this.#vmNames()) : [];
+    switch (kind) {
+      case "text":
+      case "number":
+      case "size":
+      case "address":
+      case "seconds":
+        return [];
+      case "path":
+        return await fileNames(word, this.#session.cwd);
+      case "device-verb":
+        return await this.#deviceVerbs();
+      default:
+        return [...await this.#live.values(kind, place, word)];
+    }
+  }
+
+  /** The builders that add a device: those of which `run` takes whole lines. */
+  async #deviceVerbs(): Promise<Candidate[]> {
+    const { verbs } = this.#session;
+    const rows = await Promise.all(verbs.names.map((name) => verbs.load(name)));
+    return rows.filter((row) => row?.inline?.value === "line" && row.name !== "map")
+      .map((row) => ({ word: row!.name, help: row!.summary }));
   }
 }
 
-function plain(words: readonly string[]): Candidate[] {
-  return words.map((word) => ({ word }));
+function namesSymbols(verb: Verb): boolean {
+  return verb.arguments.some(({ value, behind }) => value === "symbol" || behind === "symbol");
 }
 
-/** Which flag waits for its value, and how many arguments stand before. */
-function scan(verb: Verb, words: readonly string[]): { flag: Flag | undefined; place: number } {
-  let flag: Flag | undefined;
-  let place = 0;
-  for (const word of words) {
-    if (flag !== undefined) flag = undefined;
-    else if (word.startsWith("--")) flag = verb.flags[word.slice(2)];
-    else if (word.startsWith("-") && word !== "-") flag = shortFlag(verb, word);
-    else place++;
-    if (flag?.value === undefined) flag = undefined;
-  }
-  return { flag, place };
-}
-
-/** The flag of `-m`, or of the last letter of `-dm`, if its value is not in the same word. */
-function shortFlag(verb: Verb, word: string): Flag | undefined {
-  for (const letter of word.slice(1)) {
-    const flag = Object.values(verb.flags).find(({ short }) => short === letter);
-    if (flag?.value !== undefined) return word.endsWith(letter) ? flag : undefined;
-  }
-  return undefined;
-}
-
-function flagsLeft(verb: Verb, words: readonly string[]): string[] {
-  const given = new Set(words.map((word) => word.split("=")[0]));
-  const left = Object.entries(verb.flags).filter(([name, { short, repeat }]) =>
-    repeat === true || !(given.has(`--${name}`) || given.has(`-${short}`))
-  );
-  return [...left.map(([name]) => `--${name}`), "--help"];
-}
-
-function argumentAt(verb: Verb, place: number): Argument | undefined {
-  const last = verb.arguments.at(-1);
-  return verb.arguments[place] ?? (last?.repeat === true ? last : undefined);
+function helpOf(summary: string | undefined): { help?: string } {
+  return summary === undefined || summary === "" ? {} : { help: summary };
 }
 
 /** The word with what is missing, quoted as its start is. */

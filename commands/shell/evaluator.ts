@@ -1,115 +1,282 @@
 /**
- * Runs a tree.
+ * Runs a tree (POSIX.1-2017 XCU 2.8 and 2.9).
  *
  * @module
  */
 import { match } from "ts-pattern";
-import { HvshError } from "../../ffi/errors.ts";
-import { complaint, type Origin } from "./complaint.ts";
-import type { Command, List, Pipeline, Script } from "./parser.ts";
-import { runPipeline, SIGINT_STATUS, type Stage } from "./pipeline.ts";
+import type { Origin } from "./complaint.ts";
+import { CommandRunner } from "./command_runner.ts";
+import { Interrupted, Leave, LoopExit, Return } from "./control_flow.ts";
+import type { Job } from "./jobs.ts";
+import { matches } from "./pattern.ts";
+import { startJob } from "./background.ts";
 import type { Session } from "./session.ts";
-import { openFiles, prepare, WordFailure } from "./stages.ts";
+import type {
+  CaseCommand,
+  Command,
+  CompoundCommand,
+  ForCommand,
+  IfCommand,
+  List,
+  LoopCommand,
+  Pipeline,
+  Script,
+} from "./tree.ts";
 
-/** Exit status when hvsh itself failed. */
-const FAILED = 125;
+/** Runs trees that were parsed from one text, in one shell. */
+export class Evaluator {
+  readonly origin: Origin;
+  readonly session: Session;
+  readonly signal: AbortSignal;
+  /** The job that it belongs to; undefined in the foreground. */
+  readonly job: Job | undefined;
+  /** Where in the text the command begins that runs. */
+  at = 0;
+  readonly #commands: CommandRunner;
 
-/**
- * Runs a script's lists one after the other. Where nobody types the lines, the first that fails
- * makes the shell leave with its status; as with sh's `set -e`, what fails before `&&` or `||` is
- * an answer, not a failure.
- *
- * @param script The tree
- * @param origin The text it was parsed from
- * @param session The shell
- * @param signal Aborts when the person interrupts
- * @returns The exit status of the last list that ran
- */
-export async function evaluate(
-  script: Script,
-  origin: Origin,
-  session: Session,
-  signal: AbortSignal,
-): Promise<number> {
-  const evaluator = new Evaluator(origin, session, signal);
-  for (const list of script.lists) {
-    const failed = await evaluator.list(list);
-    if (signal.aborted) session.status = SIGINT_STATUS;
-    if (session.output.gone.aborted) session.leaving ??= session.status;
-    if (failed && !session.interactive) session.leaving ??= session.status;
-    if (session.leaving !== undefined || signal.aborted) break;
-  }
-  return session.status;
-}
-
-class Evaluator {
-  readonly #origin: Origin;
-  readonly #session: Session;
-  readonly #signal: AbortSignal;
-
-  constructor(origin: Origin, session: Session, signal: AbortSignal) {
-    this.#origin = origin;
-    this.#session = session;
-    this.#signal = signal;
+  /**
+   * @param origin The text
+   * @param session The shell
+   * @param signal Aborts when the person interrupts
+   * @param job The job that it belongs to
+   */
+  constructor(origin: Origin, session: Session, signal: AbortSignal, job?: Job) {
+    this.origin = origin;
+    this.session = session;
+    this.signal = signal;
+    this.job = job;
+    this.#commands = new CommandRunner(this);
   }
 
-  /** Whether the list failed: its last pipeline did. */
-  async list({ first, rest }: List): Promise<boolean> {
-    const session = this.#session;
-    session.status = await this.#pipeline(first);
-    let last = rest.length === 0;
+  /**
+   * Another that runs in a subshell, or a text from elsewhere.
+   *
+   * @param own What differs
+   * @returns It
+   */
+  with(own: { origin?: Origin; session?: Session; signal?: AbortSignal; job?: Job }): Evaluator {
+    const { origin = this.origin, session = this.session, signal = this.signal } = own;
+    return new Evaluator(origin, session, signal, own.job ?? this.job);
+  }
+
+  /**
+   * Runs lists.
+   *
+   * @param script The lists
+   * @param tested Whether somebody asks for the status, so that a failure is an answer
+   * @returns The exit status of the last
+   */
+  async script(script: Script, tested: boolean): Promise<number> {
+    const { session } = this;
+    for (const list of script.lists) {
+      if (list.background) {
+        await startJob(list, this);
+        session.status = 0;
+      } else await this.list(list, tested);
+    }
+    return session.status;
+  }
+
+  /**
+   * Runs a list to its end.
+   *
+   * @param list The list
+   * @param tested Whether somebody asks for the status
+   * @returns Its exit status
+   */
+  async list({ first, rest }: List, tested: boolean): Promise<number> {
+    const { session } = this;
+    let last = first;
+    await this.#pipeline(first, tested || rest.length > 0);
     for (const [i, { operator, pipeline }] of rest.entries()) {
-      if (session.leaving !== undefined || this.#signal.aborted) break;
-      if ((operator === "&&") !== (session.status === 0)) continue;
-      session.status = await this.#pipeline(pipeline);
-      last = i === rest.length - 1;
+      const end = i === rest.length - 1;
+      if ((operator === "&&") === (session.status === 0)) {
+        await this.#pipeline(pipeline, tested || !end);
+        last = pipeline;
+      } else if (end) return session.status; // a failure before `&&` is an answer
     }
-    return session.status !== 0 && last;
+    if (session.status !== 0 && !tested && session.options.errexit && endsShell(last)) {
+      throw new Leave(session.status);
+    }
+    return session.status;
   }
 
-  async #pipeline(pipeline: Pipeline): Promise<number> {
-    const session = this.#session;
+  /**
+   * Runs lists in a subshell, which this is.
+   *
+   * @param script The lists
+   * @param tested Whether somebody asks for the status
+   * @returns The exit status
+   */
+  async subshell(script: Script, tested: boolean): Promise<number> {
+    return await this.contained(async () =>
+      script.lists.length === 0 ? 0 : await this.script(script, tested)
+    );
+  }
+
+  /**
+   * Runs something that what leaves the shell leaves, and no more.
+   *
+   * @param run Runs it
+   * @returns Its exit status
+   */
+  async contained(run: () => Promise<number>): Promise<number> {
+    let status: number;
     try {
-      const prepared: Stage[] = [];
-      for (const command of pipeline.commands) prepared.push(await this.#command(command));
-      return await runPipeline(await this.#withFiles(pipeline, prepared), {
-        cwd: session.cwd,
-        signal: this.#signal,
-        output: session.output,
-        forPerson: session.interactive,
-        terminal: session.terminal,
-        programInput: session.interactive ? "inherit" : "null",
-        note: session.note,
-      });
-    } catch (error) {
-      if (!(error instanceof WordFailure)) throw error;
-      session.note(complaint(error.cause, this.#origin, error.span, error.verb));
-      return error.cause instanceof HvshError ? error.cause.exitStatus : FAILED;
+      status = await run();
+    } catch (thrown) {
+      if (thrown instanceof Leave || thrown instanceof Return) ({ status } = thrown);
+      else if (thrown instanceof LoopExit) status = 0;
+      else throw thrown;
     }
+    return await this.#commands.atExit(status);
   }
 
-  #command(command: Command): Promise<Stage> {
+  /**
+   * Runs one command, in the shell itself.
+   *
+   * @param command The command
+   * @param tested Whether somebody asks for the status
+   * @returns Its exit status
+   */
+  command(command: Command, tested: boolean): Promise<number> {
+    return this.#commands.single(command, tested);
+  }
+
+  /** Ends the line if the person has interrupted it. */
+  checkInterrupted(): void {
+    if (this.signal.aborted) throw new Interrupted();
+  }
+
+  async #pipeline({ commands, negated }: Pipeline, tested: boolean): Promise<void> {
+    const { session } = this;
+    this.checkInterrupted();
+    const [only] = commands;
+    const asked = tested || negated;
+    const status = commands.length === 1
+      ? await this.#commands.single(only!, asked)
+      : await this.#commands.pipeline(commands, asked);
+    this.checkInterrupted();
+    session.status = negated ? Number(status === 0) : status;
+  }
+
+  /**
+   * Runs a compound command whose redirections are in place.
+   *
+   * @param command The command
+   * @param tested Whether somebody asks for the status
+   * @returns Its exit status
+   */
+  compound(command: CompoundCommand, tested: boolean): Promise<number> {
     return match(command)
-      .with({ kind: "simple" }, (simple) => prepare(simple, this.#session, this.#origin))
+      .with({ kind: "group" }, ({ body }) => this.script(body, tested))
+      .with({ kind: "subshell" }, async ({ body }) => {
+        return await this.with({ session: this.session.fork() }).subshell(body, tested);
+      })
+      .with({ kind: "if" }, (command) => this.#if(command, tested))
+      .with({ kind: "for" }, (command) => this.#for(command, tested))
+      .with({ kind: "while" }, { kind: "until" }, (command) => this.#loop(command, tested))
+      .with({ kind: "case" }, (command) => this.#case(command, tested))
+      .with({ kind: "function" }, ({ name, body }) => {
+        this.session.functions.set(name, { body, origin: this.origin });
+        return Promise.resolve(0);
+      })
       .exhaustive();
   }
 
-  /** Opens files last, so that a mistake in another stage leaves `> FILE` as it was. */
-  async #withFiles(pipeline: Pipeline, stages: readonly Stage[]): Promise<Stage[]> {
-    const open: Stage[] = [];
-    try {
-      for (const [i, { redirections }] of pipeline.commands.entries()) {
-        open.push({ ...stages[i]!, ...await openFiles(redirections, this.#session) });
-      }
-    } catch (error) {
-      for (const stage of open) await closeFiles(stage);
-      throw error;
+  async #if({ branches, otherwise }: IfCommand, tested: boolean): Promise<number> {
+    for (const { condition, body } of branches) {
+      if (await this.script(condition, true) === 0) return await this.script(body, tested);
     }
-    return open;
+    return otherwise === undefined ? 0 : await this.script(otherwise, tested);
+  }
+
+  async #for({ name, words, body }: ForCommand, tested: boolean): Promise<number> {
+    const { session } = this;
+    const values = words === undefined ? session.words : await this.#commands.words(words);
+    let status = 0;
+    await this.#rounds(async (round) => {
+      for (const value of values) {
+        session.variables.set(name, value);
+        status = await round(async () => await this.script(body, tested));
+      }
+    });
+    return status;
+  }
+
+  async #loop({ kind, condition, body }: LoopCommand, tested: boolean): Promise<number> {
+    let status = 0;
+    await this.#rounds(async (round) => {
+      for (;;) {
+        let over = false;
+        const result = await round(async () => {
+          over = (await this.script(condition, true) === 0) !== (kind === "while");
+          return over ? status : await this.script(body, tested);
+        });
+        if (over) return;
+        status = result;
+      }
+    });
+    return status;
+  }
+
+  /** Runs a loop, which `break` and `continue` of its rounds are about. */
+  async #rounds(
+    loop: (round: (body: () => Promise<number>) => Promise<number>) => Promise<void>,
+  ): Promise<void> {
+    const { session } = this;
+    const round = async (body: () => Promise<number>) => {
+      await turn();
+      this.checkInterrupted();
+      try {
+        return await body();
+      } catch (thrown) {
+        if (!(thrown instanceof LoopExit) || !thrown.again || thrown.levels > 1) throw thrown;
+        return 0;
+      }
+    };
+    session.loops++;
+    try {
+      await loop(round);
+    } catch (thrown) {
+      if (!(thrown instanceof LoopExit)) throw thrown;
+      if (thrown.levels > 1 && session.loops > 1) {
+        throw new LoopExit(thrown.levels - 1, thrown.again);
+      }
+      session.status = 0;
+    } finally {
+      session.loops--;
+    }
+  }
+
+  async #case({ word, items }: CaseCommand, tested: boolean): Promise<number> {
+    const text = await this.#commands.expander.whole(word);
+    for (const { patterns, body } of items) {
+      for (const pattern of patterns) {
+        if (!matches(await this.#commands.expander.pattern(pattern), text)) continue;
+        return body.lists.length === 0 ? 0 : await this.script(body, tested);
+      }
+    }
+    return 0;
   }
 }
 
-async function closeFiles({ stdin, stdout }: Stage): Promise<void> {
-  await stdin?.[Symbol.asyncIterator]().return?.();
-  await stdout?.close();
+/**
+ * Whether its failure is one of its own: that of a compound command was one of a command in it,
+ * which had its chance (XCU 2.14, set -e).
+ */
+function endsShell({ commands, negated }: Pipeline): boolean {
+  const [only] = commands as [Command];
+  return !negated && (commands.length > 1 || only.kind === "simple" || only.kind === "subshell");
+}
+
+/** How long a loop may keep everything else waiting. */
+const TURN_MILLISECONDS = 10;
+let turned = 0;
+
+/** Lets signals and other stages through, which a loop of nothing but built-ins would keep out. */
+async function turn(): Promise<void> {
+  if (performance.now() - turned < TURN_MILLISECONDS) return;
+  await new Promise((resolve) => setTimeout(resolve));
+  turned = performance.now();
 }

@@ -1,49 +1,25 @@
 /**
  * A shell with verbs of its own for tests: `count N` writes objects, `double` maps them, `first`
- * stops after one, `fail` throws, `flood` writes without end, `linger` waits to be interrupted.
+ * stops after one, `fail` throws, `flood` writes without end, `linger` waits to be interrupted,
+ * `marked` says whether objects are the ones that were put in, `name` prints the VM it is about.
  *
  * @module
  */
 import { DocumentError } from "../../ffi/errors.ts";
-import type { Verb, VerbContext, Words } from "../verb.ts";
-import { evaluate } from "./evaluator.ts";
-import { type Output, ReaderGone } from "./channel.ts";
+import { openFile, OpenFlag } from "../../ffi/files.ts";
+import { memoryFile } from "../../ffi/memory_file.ts";
+import { OwnedDescriptor } from "../../ffi/pipe.ts";
+import type { Argument, Verb, VerbContext, Words } from "../verb.ts";
+import { ReaderGone } from "./channel.ts";
+import { evaluate } from "./evaluate.ts";
 import { parse } from "./parser.ts";
-import { Session } from "./session.ts";
-
-/** Keeps what is written. */
-class Transcript implements Output {
-  readonly objects: unknown[] = [];
-  text = "";
-  readonly #gone = new AbortController();
-
-  get gone(): AbortSignal {
-    return this.#gone.signal;
-  }
-
-  emit(value: unknown): Promise<void> {
-    this.objects.push(value);
-    return this.print(`${JSON.stringify(value)}\n`);
-  }
-
-  print(text: string): Promise<void> {
-    this.text += text;
-    return Promise.resolve();
-  }
-
-  write(bytes: Uint8Array): Promise<void> {
-    return this.print(new TextDecoder().decode(bytes));
-  }
-
-  close(): Promise<void> {
-    return Promise.resolve();
-  }
-}
+import { Session, type VerbSource } from "./session.ts";
+import { Streams } from "./streams.ts";
 
 type Run = (words: Words, context: VerbContext) => Promise<number>;
 
 /** Objects that were read off a channel are the ones that were put in. */
-export const marker = Symbol("marker");
+const marker = Symbol("marker");
 
 const runs: Readonly<Record<string, Run>> = {
   count: async (words, context) => {
@@ -75,30 +51,61 @@ const runs: Readonly<Record<string, Run>> = {
     return signal.reason instanceof ReaderGone ? 0 : 1;
   },
   status: (words) => Promise.resolve(words.n as number),
+  marked: async (_words, context) => {
+    for await (const value of context.input!) {
+      await context.print(`${(value as { [marker]?: boolean })[marker] === true}\n`);
+    }
+    return 0;
+  },
+  about: () => Promise.resolve(0),
+  name: async (words, context) => {
+    await context.print(`${words.name} ${words.word ?? "-"}\n`);
+    return 0;
+  },
 };
+
+/** Its second word is a symbol to completion: `about web sched`. */
+const ABOUT_SYMBOL: readonly Argument[] = [
+  { name: "NAME", value: "vm", help: "" },
+  { name: "ADDR", value: "symbol", optional: true, help: "" },
+];
+const ABOUT_VM: readonly Argument[] = [
+  { name: "NAME", value: "vm", help: "" },
+  { name: "WORD", value: "text", optional: true, help: "" },
+];
 
 function row(name: string): Verb | undefined {
   const run = runs[name];
   if (run === undefined) return undefined;
+  const plain: Argument = {
+    name: "N",
+    value: name === "linger" ? "vm" : "number",
+    optional: true,
+    help: "",
+  };
   return {
     name,
     summary: "",
     description: "",
     group: "around",
     flags: { mode: { short: "m", value: ["real", "long"], help: "" }, quiet: { help: "" } },
-    arguments: [
-      { name: "N", value: name === "linger" ? "vm" : "number", optional: true, help: "" },
-    ],
-    reads: "records",
+    arguments: name === "name" ? ABOUT_VM : name === "about" ? ABOUT_SYMBOL : [plain],
+    reads: name === "name" || name === "about" ? "handles" : "records",
     writes: "records",
     examples: [],
     run,
   };
 }
 
+/** The verbs. */
+const verbs: VerbSource = {
+  names: Object.keys(runs),
+  load: (name) => Promise.resolve(Object.hasOwn(runs, name) ? row(name) : undefined),
+  vms: () => Promise.resolve(["web", "boot"]),
+};
+
 /** A shell whose output and complaints can be read. */
 export class FakeShell {
-  readonly output = new Transcript();
   readonly interrupt = new AbortController();
   readonly session: Session;
   /** What it said on stderr. */
@@ -108,9 +115,9 @@ export class FakeShell {
 
   constructor({ interactive = true } = {}) {
     this.session = new Session({
-      verbs: { names: Object.keys(runs), load: (name) => Promise.resolve(row(name)) },
-      output: this.output,
-      note: (text) => {
+      verbs,
+      streams: new Streams(new Map(), false),
+      tell: (text) => {
         this.notes += `${text}\n`;
         this.onNote(text);
       },
@@ -121,9 +128,11 @@ export class FakeShell {
 
   /** Runs a line and gives what it wrote. */
   async run(source: string): Promise<string> {
-    this.output.text = "";
     this.notes = "";
+    using nothing = new OwnedDescriptor(openFile("/dev/null", OpenFlag.RDONLY));
+    using output = new OwnedDescriptor(memoryFile("stdout", new Uint8Array()));
+    this.session.streams = new Streams(new Map([[0, nothing.fd], [1, output.fd]]), false);
     await evaluate(parse(source), { source }, this.session, this.interrupt.signal);
-    return this.output.text;
+    return Deno.readTextFileSync(`/proc/self/fd/${output.fd}`);
   }
 }

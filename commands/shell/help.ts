@@ -3,51 +3,71 @@
  *
  * @module
  */
+import { nearestWord } from "../../vmm/nearest_word.ts";
+import { UsageError } from "../../ffi/errors.ts";
 import { parseWords } from "../argv.ts";
 import { invoke } from "../invoke.ts";
-import type { VerbContext } from "../verb.ts";
-import { builtins } from "./builtins.ts";
-import type { Session } from "./session.ts";
-
-const GRAMMAR: readonly (readonly [what: string, meaning: string])[] = [
-  ["a | b", "b reads what a writes: objects between verbs, bytes to and from programs"],
-  ["a > f   a >> f   a < f", "write to a file, append to it, read from it"],
-  ["a; b   a && b   a || b", "then; then if a succeeded; then if a failed"],
-  ["'…'   \"…\"   \\", 'quote; variables keep their meaning between "…"'],
-  ["v=word   $v   $?", "set and use a variable; the exit status of the line before"],
-  ["^cmd", "the program cmd even if a verb has its name; unknown words need no ^"],
-  ["# …", "a comment"],
-];
+import type { Builtin, BuiltinPlace } from "./builtin.ts";
+import { helpTopics, topicPage } from "./help_topics.ts";
 
 /**
- * Explains.
+ * Makes `help`.
  *
- * @param words A verb, or nothing for all
- * @param session The shell
- * @param context Where to print
- * @returns The exit status
+ * @param builtins The words of the shell's own
+ * @returns The built-in
  */
-export async function help(
+export function helpBuiltin(builtins: () => Readonly<Record<string, Builtin>>): Builtin {
+  return {
+    usage: "[VERB | TOPIC]",
+    summary: "List the verbs, or explain one",
+    run: (words, place) => help(words, builtins(), place),
+  };
+}
+
+async function help(
   words: readonly string[],
-  session: Session,
-  context: VerbContext,
+  builtins: Readonly<Record<string, Builtin>>,
+  { session, context }: BuiltinPlace,
 ): Promise<number> {
   const [word] = words;
-  const builtin = word !== undefined && Object.hasOwn(builtins, word) ? builtins[word] : undefined;
-  if (builtin !== undefined) {
-    await context.print(`${word} ${builtin.usage}`.trimEnd() + `\n  ${builtin.summary}\n`);
+  if (word === undefined) {
+    await verbHelp([]);
+    await context.print(overview(builtins));
     return 0;
   }
-  const verb = await session.verbs.load("help");
-  if (verb !== undefined) {
-    const status = await invoke(verb, parseWords(verb, words), context);
-    if (status !== 0 || word !== undefined) return status;
+  const { names } = session.verbs;
+  const topic = Object.hasOwn(helpTopics, word) ? helpTopics[word] : undefined;
+  const builtin = Object.hasOwn(builtins, word) ? builtins[word] : undefined;
+  if (topic !== undefined) await context.print(topicPage(topic));
+  if (builtin !== undefined) {
+    await context.print(`${word} ${builtin.usage}`.trimEnd() + `\n  ${builtin.summary}\n`);
   }
-  const own = Object.entries(builtins).map(([name, { usage, summary }]) =>
-    [`${name} ${usage}`.trim(), summary] as const
+  if (names.includes(word)) {
+    if (topic !== undefined || builtin !== undefined) await context.print("\n");
+    return await verbHelp(words);
+  }
+  if (topic !== undefined || builtin !== undefined) return 0;
+  const near = nearestWord(word, [...names, ...Object.keys(builtins), ...Object.keys(helpTopics)]);
+  throw new UsageError(`There is no help for "${word}"`, {
+    hint: near === undefined ? "help" : `did you mean ${near}?`,
+  });
+
+  async function verbHelp(words: readonly string[]): Promise<number> {
+    const verb = await session.verbs.load("help");
+    return verb === undefined ? 0 : await invoke(verb, parseWords(verb, words), context);
+  }
+}
+
+function overview(builtins: Readonly<Record<string, Builtin>>): string {
+  const own = Object.entries(builtins).filter(([, { plain }]) => plain !== true).map((
+    [name, { usage, summary }],
+  ) => [`${name} ${usage}`.trim(), summary] as const);
+  const topics = Object.entries(helpTopics).map(([name, { summary }]) =>
+    [`help ${name}`, summary] as const
   );
-  await context.print(`\nOnly in the shell:\n${table(own)}\nLines:\n${table(GRAMMAR)}`);
-  return 0;
+  return `\nOnly in the shell:\n${table(own)}\nIts lines, which mean what they mean in sh:\n${
+    table(topics)
+  }`;
 }
 
 function table(rows: readonly (readonly [string, string])[]): string {

@@ -1,5 +1,6 @@
 /**
- * The lines typed before, kept in $XDG_STATE_HOME/hvsh/history, which several shells may share.
+ * The lines typed before, kept in $XDG_STATE_HOME/hvsh/history, which several shells may share. A statement
+ * of several lines is one of them: in the file each but its last ends in a backslash.
  *
  * @module
  */
@@ -72,15 +73,24 @@ export class History {
   }
 }
 
+/** A backslash at the very end would join it with the next one. */
+function encoded(line: string): string {
+  return line.replaceAll("\n", "\\\n").replace(/\\$/, "\\ ") + "\n";
+}
+
+function decoded(text: string): string[] {
+  return text.split(/(?<!\\)\n/).filter((line) => line !== "")
+    .map((line) => line.replaceAll("\\\n", "\n"));
+}
+
 async function readLines(path: string): Promise<string[]> {
   try {
     using file = await Deno.open(path);
     const { size } = await file.stat();
     if (size > READ_BYTES) await file.seek(size - READ_BYTES, Deno.SeekMode.Start);
     const text = await new Response(file.readable).text();
-    const lines = text.split("\n");
-    if (size > READ_BYTES) lines.shift(); // it is cut
-    return lines.filter((line) => line !== "");
+    const whole = size > READ_BYTES ? text.slice(text.indexOf("\n") + 1) : text;
+    return decoded(whole);
   } catch {
     return [];
   }
@@ -90,7 +100,7 @@ async function readLines(path: string): Promise<string[]> {
 async function append(path: string, line: string): Promise<void> {
   await Deno.mkdir(dirname(path), { recursive: true, mode: 0o700 });
   using file = await openLocked(path);
-  await file.write(new TextEncoder().encode(`${line}\n`));
+  await file.write(new TextEncoder().encode(encoded(line)));
 }
 
 async function cutDown(path: string): Promise<void> {
@@ -98,7 +108,7 @@ async function cutDown(path: string): Promise<void> {
   const lines = await readLines(path);
   if (lines.length <= MOST_LINES) return;
   const beside = `${path}.${Deno.pid}`;
-  await Deno.writeTextFile(beside, lines.slice(-LINES).join("\n") + "\n", { mode: 0o600 });
+  await Deno.writeTextFile(beside, lines.slice(-LINES).map(encoded).join(""), { mode: 0o600 });
   await Deno.rename(beside, path);
 }
 

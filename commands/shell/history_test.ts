@@ -19,6 +19,15 @@ Deno.test("history comes back in the next shell, for its owner only", () =>
     assert.equal((await Deno.stat(path)).mode! & 0o777, 0o600);
   }));
 
+Deno.test("a statement of several lines comes back as one, however its lines end", () =>
+  inFolder(async (path) => {
+    const lines = ["if true\nthen list\nfi", "create \\\n| run", "echo a\\\\", "list"];
+    const history = await History.open(path);
+    for (const line of lines) await history.add(line);
+    const read = (await History.open(path)).lines;
+    assert.deepEqual(read.map((line) => line.trimEnd()), lines);
+  }));
+
 Deno.test("several shells append to one history without losing lines", () =>
   inFolder(async (path) => {
     const shells = await Promise.all([1, 2, 3].map(() => History.open(path)));

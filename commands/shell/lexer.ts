@@ -1,48 +1,78 @@
 /**
- * From a line to tokens: words with their quoted and unquoted parts, and operators. The words
- * mean what they mean in sh (POSIX.1-2017 XCU 2.2 and 2.3), so that a line runs there as well;
- * what sh knows and this shell does not is an error that says so, never a silent difference.
+ * From a text to tokens: words and operators. The words mean what they mean in sh (POSIX.1-2017 XCU
+ * 2.2 and 2.3), so that a line runs there as well; what other shells know and sh does not is an
+ * error that says so, never a silent difference.
  *
  * @module
  */
+import { Cursor, type ReadScript } from "./cursor.ts";
 import { ShellSyntaxError, type Span } from "./syntax_error.ts";
+import type { HereDocument, Part, Word } from "./tree.ts";
+import { unclosed, WORD_END, WordReader } from "./word_reader.ts";
 
-/** A piece of a word. */
-export type Part =
-  | { readonly kind: "text"; readonly text: string; readonly quoted: boolean }
-  | { readonly kind: "variable"; readonly name: string; readonly quoted: boolean };
+export type { Part } from "./tree.ts";
 
 /** An operator of the grammar. */
-export type Operator = "|" | "||" | "&&" | ";" | ">" | ">>" | "<";
+export type Operator = typeof OPERATORS[number];
 
 /** A word: parts that stand directly behind one another. */
-export interface WordToken {
+export interface WordToken extends Word {
   readonly kind: "word";
-  readonly parts: readonly Part[];
+}
+
+/** An operator. */
+export interface OperatorToken {
+  readonly kind: "operator";
+  readonly operator: Operator;
+  /** The number before a redirection. */
+  readonly descriptor?: number;
   readonly span: Span;
 }
 
 /** What the parser reads. */
 export type Token =
   | WordToken
-  | { readonly kind: "operator"; readonly operator: Operator; readonly span: Span }
+  | OperatorToken
   | { readonly kind: "newline"; readonly span: Span }
   | { readonly kind: "end"; readonly span: Span };
 
-const OPERATORS: readonly Operator[] = ["&&", "||", ">>", "|", ";", ">", "<"];
+/** The longer ones first. */
+const OPERATORS = [
+  ...["<<-", "&&", "||", ";;", ">>", "<<", ">&", "<&", "<>", ">|"] as const,
+  ...["|", "&", ";", ">", "<", "(", ")"] as const,
+] as const;
+/** What bash knows beside them, and how sh says it. */
+const FOREIGN: readonly (readonly [operator: string, hint: string])[] = [
+  ["<<<", "printf '%s\\n' WORD | command"],
+  ["&>", "command > FILE 2>&1"],
+  ["|&", "command 2>&1 | command"],
+  [";&", "write the commands into both branches"],
+];
 const BLANK = /[ \t\r]/;
-const NAME = /[A-Za-z_][A-Za-z0-9_]*/y;
-/** What ends a word when it stands unquoted. */
-const WORD_END = /[ \t\r\n|&;<>()]/;
+
+interface PendingDocument {
+  readonly document: HereDocument;
+  readonly end: string;
+  readonly quoted: boolean;
+  readonly tabs: boolean;
+  readonly span: Span;
+}
 
 /** Reads tokens off a text, one a call. */
 export class Lexer {
-  readonly #source: string;
-  #at = 0;
+  readonly cursor: Cursor;
+  readonly #readScript: ReadScript;
+  readonly #words: WordReader;
+  #pending: PendingDocument[] = [];
 
-  /** @param source The text to read */
-  constructor(source: string) {
-    this.#source = source;
+  /**
+   * @param source The text to read, or a place in one
+   * @param readScript Reads the commands of a `$(…)`; without it there is none
+   */
+  constructor(source: string | Cursor, readScript: ReadScript = noScript) {
+    this.cursor = typeof source === "string" ? new Cursor(source) : source;
+    this.#readScript = readScript;
+    this.#words = new WordReader(this.cursor, readScript);
   }
 
   /**
@@ -53,224 +83,154 @@ export class Lexer {
    */
   next(): Token {
     this.#skipBlanks();
-    const start = this.#at;
-    if (start >= this.#source.length) return { kind: "end", span: { start, end: start } };
-    if (this.#source[start] === "\n") {
-      this.#at++;
-      return { kind: "newline", span: { start, end: this.#at } };
+    const { cursor } = this;
+    const start = cursor.at;
+    if (cursor.character === undefined) {
+      const [pending] = this.#pending;
+      if (pending !== undefined) throw this.#endless(pending);
+      return { kind: "end", span: { start, end: start } };
     }
-    for (const operator of OPERATORS) {
-      if (!this.#source.startsWith(operator, start)) continue;
-      this.#at += operator.length;
-      this.#refuseForeignRedirection(operator, start);
-      return { kind: "operator", operator, span: { start, end: this.#at } };
+    if (cursor.character === "\n") {
+      cursor.at++;
+      this.#readDocuments();
+      return { kind: "newline", span: { start, end: start + 1 } };
     }
-    return this.#word();
+    return this.#operator() ?? this.#word();
+  }
+
+  /**
+   * Says that the lines behind the next newline are a here-document.
+   *
+   * @param end The word that ends it
+   * @param tabs Whether tabs before its lines are left out
+   * @returns Gets the lines
+   */
+  hereDocument(end: Word, tabs: boolean): HereDocument {
+    const document: HereDocument = { parts: [] };
+    const { start } = end.span;
+    if (end.parts.some(({ kind }) => kind !== "text")) {
+      throw new ShellSyntaxError("The end of a here-document is a plain word", end.span, {
+        hint: "command << END",
+      });
+    }
+    this.#pending.push({
+      document,
+      end: end.parts.map((part) => part.kind === "text" ? part.text : "").join(""),
+      quoted: end.parts.some(({ quoted }) => quoted),
+      tabs,
+      span: { start, end: end.span.end },
+    });
+    return document;
   }
 
   #skipBlanks(): void {
+    const { cursor } = this;
     for (;;) {
-      const character = this.#source[this.#at];
+      const { character } = cursor;
       if (character === undefined) return;
-      if (BLANK.test(character)) this.#at++;
-      else if (this.#source.startsWith("\\\n", this.#at)) this.#at += 2;
+      if (BLANK.test(character)) cursor.at++;
+      else if (cursor.startsWith("\\\n")) cursor.at += 2;
       else if (character === "#") {
-        const end = this.#source.indexOf("\n", this.#at);
-        this.#at = end === -1 ? this.#source.length : end;
+        const end = cursor.source.indexOf("\n", cursor.at);
+        cursor.at = end === -1 ? cursor.source.length : end;
       } else return;
     }
   }
 
-  /** `<<`, `<>`, `<&`, `>&` and `>|` of sh would otherwise read as two operators or as nonsense. */
-  #refuseForeignRedirection(operator: Operator, start: number): void {
-    if (operator !== "<" && operator !== ">" && operator !== ">>") return;
-    const next = this.#source[this.#at];
-    if (next === undefined || !"<>&|".includes(next)) return;
-    throw new ShellSyntaxError(
-      `Cannot redirect with \`${operator}${next}\``,
-      { start, end: this.#at + 1 },
-      { hint: "`>`, `>>` and `<` redirect; for more, give the line to sh -c '…'" },
-    );
+  #operator(descriptor?: number, start = this.cursor.at): OperatorToken | undefined {
+    const { cursor } = this;
+    for (const [operator, hint] of FOREIGN) {
+      if (!cursor.startsWith(operator)) continue;
+      throw new ShellSyntaxError(
+        `Cannot understand \`${operator}\``,
+        { start: cursor.at, end: cursor.at + operator.length },
+        { hint },
+      );
+    }
+    const operator = OPERATORS.find((operator) => cursor.startsWith(operator));
+    if (operator === undefined) return undefined;
+    cursor.at += operator.length;
+    return {
+      kind: "operator",
+      operator,
+      ...(descriptor === undefined ? {} : { descriptor }),
+      span: { start, end: cursor.at },
+    };
   }
 
-  #word(): WordToken {
-    const start = this.#at;
+  #word(): WordToken | OperatorToken {
+    const { cursor } = this;
+    const start = cursor.at;
     const parts: Part[] = [];
-    let text = "";
-    const flush = () => {
-      if (text !== "") parts.push({ kind: "text", text, quoted: false });
-      text = "";
-    };
-    if (/^~(?![^/ \t\r\n|&;<>()])/.test(this.#source.slice(start, start + 2))) {
+    if (/^~(?![^/ \t\r\n|&;<>()])/.test(cursor.source.slice(start, start + 2))) {
       // As in sh, a leading ~ is the home folder and its value is taken as it is.
-      parts.push({ kind: "variable", name: "HOME", quoted: true });
-      this.#at++;
+      const span = { start, end: start + 1 };
+      parts.push({ kind: "variable", name: "HOME", quoted: true, span });
+      cursor.at++;
     }
-    for (;;) {
-      const character = this.#source[this.#at];
-      if (character === undefined || WORD_END.test(character)) break;
-      if (character === "'") {
-        flush();
-        parts.push(this.#singleQuotes());
-      } else if (character === '"') {
-        flush();
-        parts.push(...this.#doubleQuotes());
-      } else if (character === "\\") {
-        const escaped = this.#escaped();
-        if (escaped === "") continue;
-        flush();
-        parts.push({ kind: "text", text: escaped, quoted: true });
-      } else if (character === "$") {
-        const name = this.#variable();
-        if (name === undefined) text += "$";
-        else {
-          flush();
-          parts.push({ kind: "variable", name, quoted: false });
-        }
-      } else if (character === "`") {
-        throw this.#noSubstitution();
-      } else {
-        text += character;
-        this.#at++;
-      }
+    parts.push(...this.#words.parts("word", (character) => WORD_END.test(character)));
+    const span = { start, end: cursor.at };
+    // Digits directly before `<` or `>` are the descriptor that is redirected.
+    const digits = /^[0-9]{1,4}$/.test(cursor.source.slice(start, cursor.at));
+    if (digits && (cursor.character === ">" || cursor.character === "<")) {
+      return this.#operator(Number(cursor.source.slice(start, cursor.at)), start)!;
     }
-    flush();
-    const span = { start, end: this.#at };
-    if (span.start === span.end) throw this.#foreignOperator();
-    this.#refuseDescriptor(parts, span);
     return { kind: "word", parts, span };
   }
 
-  /** `&`, `(` and `)`: characters of sh's grammar that mean nothing here. */
-  #foreignOperator(): ShellSyntaxError {
-    const character = this.#source[this.#at]!;
-    const hint = character === "&"
-      ? "`&&` runs what follows if this succeeded, `run -d` starts a VM in the background; quote it to mean the character: '&'"
-      : `Quote it to mean the character: '${character}'`;
-    return new ShellSyntaxError(
-      `Cannot understand \`${character}\` here`,
-      { start: this.#at, end: this.#at + 1 },
-      { hint },
-    );
+  #readDocuments(): void {
+    const pending = this.#pending;
+    this.#pending = [];
+    for (const document of pending) this.#readDocument(document);
   }
 
-  /** In sh `2>x` redirects stderr; reading it as a word and `>` would write another thing to x. */
-  #refuseDescriptor(parts: readonly Part[], span: Span): void {
-    const [only] = parts;
-    const next = this.#source[span.end];
-    if (parts.length !== 1 || only?.kind !== "text" || only.quoted) return;
-    if ((next !== ">" && next !== "<") || !/^[0-9]+$/.test(only.text)) return;
-    throw new ShellSyntaxError(`Cannot redirect descriptor ${only.text}`, {
-      start: span.start,
-      end: span.end + 1,
-    }, { hint: "`>` redirects stdout; for other descriptors, give the line to sh -c '…'" });
-  }
-
-  #singleQuotes(): Part {
-    const start = this.#at;
-    const end = this.#source.indexOf("'", start + 1);
-    if (end === -1) throw this.#unclosed(start, "'");
-    this.#at = end + 1;
-    return { kind: "text", text: this.#source.slice(start + 1, end), quoted: true };
-  }
-
-  #doubleQuotes(): Part[] {
-    const start = this.#at++;
-    const parts: Part[] = [];
-    let text = "";
+  #readDocument(pending: PendingDocument): void {
+    const { cursor } = this;
+    const start = cursor.at;
+    let at = start;
     for (;;) {
-      const character = this.#source[this.#at];
-      if (character === undefined) throw this.#unclosed(start, '"');
-      if (character === '"') break;
-      if (character === "\\") {
-        const next = this.#source[this.#at + 1];
-        // XCU 2.2.3: between double quotes a backslash escapes only these.
-        if (next !== undefined && '$`"\\\n'.includes(next)) text += this.#escaped();
-        else {
-          text += "\\";
-          this.#at++;
-        }
-      } else if (character === "$") {
-        const name = this.#variable();
-        if (name === undefined) text += "$";
-        else {
-          if (text !== "") parts.push({ kind: "text", text, quoted: true });
-          text = "";
-          parts.push({ kind: "variable", name, quoted: true });
-        }
-      } else if (character === "`") {
-        throw this.#noSubstitution();
-      } else {
-        text += character;
-        this.#at++;
+      if (at >= cursor.source.length) throw this.#endless(pending);
+      const newline = cursor.source.indexOf("\n", at);
+      const lineEnd = newline === -1 ? cursor.source.length : newline;
+      const line = cursor.source.slice(at, lineEnd);
+      const behind = Math.min(lineEnd + 1, cursor.source.length);
+      if ((pending.tabs ? line.replace(/^\t+/, "") : line) === pending.end) {
+        pending.document.parts = this.#documentParts(start, at, pending);
+        cursor.at = behind;
+        return;
       }
+      at = behind;
     }
-    this.#at++;
-    if (text !== "" || parts.length === 0) parts.push({ kind: "text", text, quoted: true });
+  }
+
+  #documentParts(start: number, end: number, { quoted, tabs }: PendingDocument): readonly Part[] {
+    const { source, depth } = this.cursor;
+    if (quoted) {
+      const text = source.slice(start, end);
+      return [{ kind: "text", text: tabs ? text.replace(/^\t+/gm, "") : text, quoted: true }];
+    }
+    const body = new Cursor(source.slice(0, end), start, depth);
+    const reader = new WordReader(body, this.#readScript);
+    if (!tabs) return reader.parts("lines", () => false);
+    const parts: Part[] = [];
+    while (body.character !== undefined) {
+      while (body.character === "\t") body.at++;
+      parts.push(...reader.parts("lines", (character) => character === "\n"));
+      if (body.character === undefined) break;
+      parts.push({ kind: "text", text: "\n", quoted: true });
+      body.at++;
+    }
     return parts;
   }
 
-  /** The character behind a backslash; nothing for a backslash that joins two lines. */
-  #escaped(): string {
-    const start = this.#at;
-    const next = this.#source[start + 1];
-    if (next === undefined) {
-      throw new ShellSyntaxError("Expected a character after `\\`", { start, end: start + 1 }, {
-        hint: "Write `\\\\` to mean a backslash",
-        incomplete: true,
-      });
-    }
-    this.#at += 2;
-    return next === "\n" ? "" : next;
+  #endless({ end, span }: PendingDocument): ShellSyntaxError {
+    return new ShellSyntaxError("Cannot find the end of the here-document", span, {
+      hint: `a line that is only ${JSON.stringify(end)} ends it`,
+      incomplete: true,
+    });
   }
+}
 
-  /** The name behind a `$`; undefined if the `$` stands for itself. */
-  #variable(): string | undefined {
-    const start = this.#at++;
-    const rest = this.#source[this.#at];
-    if (rest === "?") {
-      this.#at++;
-      return "?";
-    }
-    if (rest === "(") throw this.#noSubstitution(start);
-    const braced = rest === "{";
-    if (braced) this.#at++;
-    NAME.lastIndex = this.#at;
-    const name = NAME.exec(this.#source)?.[0];
-    if (name !== undefined) this.#at += name.length;
-    if (braced) {
-      if (this.#at >= this.#source.length) throw this.#unclosed(start, "${");
-      if (name === undefined || this.#source[this.#at] !== "}") {
-        throw new ShellSyntaxError(
-          "Expected `${NAME}`",
-          { start, end: this.#at + 1 },
-          { hint: "Quote it to mean the characters: '${'" },
-        );
-      }
-      this.#at++;
-    } else if (name === undefined && rest !== undefined && /[0-9@#*$!-]/.test(rest)) {
-      throw new ShellSyntaxError(
-        `Cannot expand \`$${rest}\``,
-        { start, end: this.#at + 1 },
-        { hint: `Quote it to mean the characters: '$${rest}'` },
-      );
-    }
-    return name;
-  }
-
-  #noSubstitution(start = this.#at): ShellSyntaxError {
-    return new ShellSyntaxError(
-      "Cannot put a command's output into a line",
-      { start, end: this.#at + 1 },
-      { hint: "Quote it to mean the characters, or give the line to sh -c '…'" },
-    );
-  }
-
-  #unclosed(start: number, what: string): ShellSyntaxError {
-    return new ShellSyntaxError(
-      `Cannot find the end of \`${what}\``,
-      { start, end: start + what.length },
-      { hint: `Close it with \`${what === "${" ? "}" : what}\``, incomplete: true },
-    );
-  }
+function noScript(cursor: Cursor): never {
+  throw unclosed(cursor.at - 2, "$(");
 }

@@ -1,155 +1,292 @@
 /**
- * A line typed at a terminal: Emacs keys, history, Tab, by node:readline. Readline itself would
- * read ahead and drop what it read behind the line's end, such as the second of two pasted lines
- * or the first keys for a program; so it is given its keys one line's worth at a time.
+ * A line typed at a terminal: Emacs keys, history, Tab, pastes. It reads the terminal, has pure functions
+ * say what a key does and how that looks, and writes what they say.
  *
  * @module
  */
-import { type AsyncCompleter, createInterface, type Interface } from "node:readline";
+import { candidateLines } from "./candidate_list.ts";
 import type { Completer } from "./completer.ts";
 import type { History } from "./history.ts";
 import { HistorySearch } from "./history_search.ts";
+import { beginWalk, type HistoryWalk, walkedTo, walkOn } from "./history_walk.ts";
+import { BRACKETED_PASTE_OFF, BRACKETED_PASTE_ON, type Key, KeyDecoder } from "./keys.ts";
+import {
+  edited,
+  EMPTY,
+  inserted,
+  type LineBuffer,
+  lineEnd,
+  lineStart,
+  replaced,
+} from "./line_buffer.ts";
+import { draw, goBehind, layOut, type View } from "./line_screen.ts";
 import type { Line, LineSource } from "./line_source.ts";
-import { KeyStream, Screen, type TerminalInput } from "./terminal.ts";
+import { tabbed } from "./tab.ts";
+import type { Screen, TerminalInput } from "./terminal.ts";
 
-const PROMPT = "hvsh> ";
 const CONTINUING = "> ";
-/** Keys behind which the state of the line has to be looked at before the next is pressed. */
-const STOPS = new Set([..."\r\n\t\x03\x04\x12\x1a"].map((key) => key.charCodeAt(0)));
-const TAB = "\t";
-const CTRL_R = "\x12";
-const CTRL_Z = "\x1a";
+const CLEAR_SCREEN = "\x1b[H\x1b[2J";
+const CLEAR_BELOW = "\r\x1b[J";
+const BELL = "\x07";
 
 /** What the editor needs. */
 export interface LineEditorOptions {
   readonly terminal: TerminalInput;
+  readonly screen: Screen;
   readonly history: History;
-  readonly completer: Completer;
+  readonly completer: Pick<Completer, "complete">;
+  /** What stands before a line. */
+  prompt(): Promise<string>;
+  /** Whether a line goes on in the next one, so that Enter gives it another. */
+  goesOn(text: string): boolean;
 }
 
-/** Lines typed at a terminal. */
+/** Lines typed at a terminal. A statement of several lines is edited, and comes, as one. */
 export class LineEditor implements LineSource {
-  readonly #terminal: TerminalInput;
-  readonly #history: History;
-  readonly #completer: Completer;
-  readonly #keys = new KeyStream();
-  readonly #screen = new Screen();
-  readonly #readline: Interface;
-  readonly #decoder = new TextDecoder();
-  /** What became of the line; undefined while it is typed. */
-  #line: Line | undefined;
-  #completing: Promise<unknown> = Promise.resolve();
+  readonly #options: LineEditorOptions;
+  #decoder = new KeyDecoder();
+  #buffer: LineBuffer = EMPTY;
+  #prompt = "";
+  #walk: HistoryWalk | undefined;
   #search: HistorySearch | undefined;
+  /** Tab was the key before, and there was more than one word that fits. */
+  #undecided = false;
+  /** Where the cursor is among the rows that are drawn; undefined while none are. */
+  #drawn: { readonly above: number; readonly below: number } | undefined;
+  #columns = 0;
 
   /** @param options What it needs */
-  constructor({ terminal, history, completer }: LineEditorOptions) {
-    this.#terminal = terminal;
-    this.#history = history;
-    this.#completer = completer;
-    this.#readline = createInterface({
-      input: this.#keys as unknown as NodeJS.ReadableStream,
-      output: this.#screen as unknown as NodeJS.WritableStream,
-      terminal: true,
-      history: history.lines.toReversed(),
-      historySize: 1000,
-      removeHistoryDuplicates: true,
-      completer: (text: string, done: CompleterCallback) => this.#complete(text, done),
-    });
-    this.#readline.on("line", (text: string) => this.#line = { kind: "line", text });
-    this.#readline.on("close", () => this.#line = { kind: "end" });
-    this.#readline.on("SIGINT", () => this.#interrupted());
-    Deno.addSignalListener("SIGWINCH", () => this.#screen.emit("resize"));
+  constructor(options: LineEditorOptions) {
+    this.#options = options;
+    Deno.addSignalListener("SIGWINCH", () => this.#resized());
+    // However the shell ends, the next program does not want its pastes marked.
+    addEventListener("unload", () => this.putBack());
+  }
+
+  /** Puts the terminal back as it was before a line was read. */
+  putBack(): void {
+    const { terminal, screen } = this.#options;
+    const editing = this.#drawn !== undefined;
+    this.#drawn = undefined;
+    try {
+      terminal.setRaw(false);
+      if (editing) screen.write(BRACKETED_PASTE_OFF);
+    } catch {
+      // A terminal that has hung up needs nothing any more.
+    }
   }
 
   /**
    * Lets the person type a line.
    *
    * @param continuing The line goes on with the one before
-   * @returns The line; `interrupted` after Ctrl-C
+   * @returns The line; `interrupted` after ^C
    */
   async read(continuing: boolean): Promise<Line> {
-    this.#line = undefined;
-    this.#terminal.setRaw(true);
+    const { terminal, screen } = this.#options;
+    terminal.setRaw(true);
+    screen.write(BRACKETED_PASTE_ON);
+    this.#buffer = { ...EMPTY, killed: this.#buffer.killed };
+    this.#walk = undefined;
+    this.#drawn = { above: 0, below: 0 };
     try {
-      this.#readline.setPrompt(continuing ? CONTINUING : PROMPT);
-      this.#readline.prompt();
-      const buffer = new Uint8Array(4096);
-      while (this.#line === undefined) {
-        const count = await this.#terminal.read(buffer);
+      this.#prompt = continuing ? CONTINUING : await this.#options.prompt();
+      this.#draw();
+      const bytes = new Uint8Array(4096);
+      for (;;) {
+        const count = await terminal.read(bytes);
         if (count === null) return { kind: "end" };
-        await this.#press(buffer.slice(0, count));
+        this.#decoder.push(bytes.subarray(0, count));
+        const line = await this.#pressAll();
+        if (line !== undefined) return line;
+        this.#draw();
       }
-      return this.#line;
     } finally {
-      this.#terminal.setRaw(false);
+      terminal.unread(this.#decoder.rest());
+      this.putBack();
     }
   }
 
-  async #press(bytes: Uint8Array): Promise<void> {
-    for (let start = 0; start < bytes.length;) {
-      let end = start;
-      while (end < bytes.length && !STOPS.has(bytes[end]!)) end++;
-      if (end === start) end++;
-      await this.#pressPiece(bytes.subarray(start, end));
-      if (this.#line !== undefined) {
-        this.#terminal.unread(bytes.subarray(end));
-        return;
-      }
-      start = end;
+  /**
+   * Shows a line above the one that is typed.
+   *
+   * @param text The line
+   */
+  tell(text: string): void {
+    if (this.#drawn === undefined) return console.error(text);
+    this.#options.screen.write(this.#toFirstRow() + CLEAR_BELOW);
+    console.error(text.replaceAll("\n", "\r\n"));
+    this.#drawn = { above: 0, below: 0 };
+    this.#draw();
+  }
+
+  async #pressAll(): Promise<Line | undefined> {
+    for (let key = this.#decoder.next(); key !== undefined; key = this.#decoder.next()) {
+      const line = this.#search === undefined ? await this.#press(key) : await this.#seek(key);
+      if (line !== undefined) return line;
     }
+    return undefined;
   }
 
-  /** Keys without a stop among them, or one stop. */
-  async #pressPiece(piece: Uint8Array): Promise<void> {
-    if (this.#search !== undefined) return await this.#pressInSearch(this.#decoder.decode(piece));
-    const key = String.fromCharCode(piece[0]!);
-    if (key === CTRL_R) return this.#startSearch();
-    // A shell that a person started is not left by a key that stops jobs.
-    if (key === CTRL_Z) return;
-    this.#keys.press(piece);
-    if (key === TAB) await this.#completing;
+  async #press(key: Key): Promise<Line | undefined> {
+    const undecided = this.#undecided;
+    this.#undecided = false;
+    if (key.kind !== "key") {
+      this.#edit(inserted(this.#buffer, key.text));
+      return undefined;
+    }
+    switch (key.name) {
+      case "Enter":
+        return this.#enter();
+      case "C-c":
+        return this.#leave({ kind: "interrupted" }, "^C");
+      case "C-d":
+        if (this.#buffer.text === "") return this.#leave({ kind: "end" });
+        break;
+      case "Tab":
+        await this.#complete(undecided);
+        return undefined;
+      case "C-r":
+        this.#search = new HistorySearch(this.#options.history.lines);
+        return undefined;
+      case "C-l":
+        this.#options.screen.write(CLEAR_SCREEN);
+        this.#drawn = { above: 0, below: 0 };
+        return undefined;
+      case "Up":
+      case "C-p":
+        this.#upOrDown(-1);
+        return undefined;
+      case "Down":
+      case "C-n":
+        this.#upOrDown(1);
+        return undefined;
+    }
+    const after = edited(this.#buffer, key.name);
+    if (after !== undefined) this.#edit(after);
+    return undefined;
   }
 
-  async #pressInSearch(keys: string): Promise<void> {
-    // An escape sequence is one key, and it ends the search.
-    const pressed = keys.startsWith("\x1b") ? [keys] : [...keys];
-    for (const [i, key] of pressed.entries()) {
-      const step = this.#search!.press(key);
-      if (step.kind === "going on") continue;
-      this.#search = undefined;
-      if (step.kind === "found") this.#replaceLine(step.line);
-      this.#readline.prompt(true);
-      const rest = step.rest + pressed.slice(i + 1).join("");
-      if (rest !== "") await this.#press(new TextEncoder().encode(rest));
+  #edit(buffer: LineBuffer): void {
+    if (buffer.text !== this.#buffer.text) this.#walk = undefined;
+    this.#buffer = buffer;
+  }
+
+  #enter(): Line | undefined {
+    const { text } = this.#buffer;
+    if (this.#options.goesOn(text)) {
+      this.#edit(inserted({ ...this.#buffer, cursor: text.length }, "\n"));
+      return undefined;
+    }
+    return this.#leave({ kind: "line", text });
+  }
+
+  /** Leaves the line on the screen, all of it, and goes behind it. */
+  #leave(line: Line, mark = ""): Line {
+    const { text } = this.#buffer;
+    this.#drawView(
+      { ...this.#view(), text: text + mark, cursor: text.length + mark.length },
+      Infinity,
+    );
+    // What ends the shell says so on the same line.
+    if (line.kind !== "end") this.#options.screen.write(goBehind(this.#drawn!.below));
+    return line;
+  }
+
+  async #seek(key: Key): Promise<Line | undefined> {
+    const step = this.#search!.press(key);
+    if (step.kind === "going on") return undefined;
+    const place = this.#search!.place;
+    this.#search = undefined;
+    if (step.kind === "found") {
+      this.#edit({ ...replaced(this.#buffer, step.line), cursor: place });
+      return await this.#press(key);
+    }
+    const over = key.kind === "key" && (key.name === "C-g" || key.name === "C-c");
+    return over ? undefined : await this.#press(key);
+  }
+
+  /** Through the lines of the text first, then through the history. */
+  #upOrDown(step: -1 | 1): void {
+    const { text, cursor } = this.#buffer;
+    const edge = step < 0 ? lineStart(text, cursor) : lineEnd(text, cursor);
+    if (edge !== (step < 0 ? 0 : text.length) && this.#walk === undefined) {
+      const column = cursor - lineStart(text, cursor);
+      const start = lineStart(text, edge + step);
+      this.#buffer = {
+        ...this.#buffer,
+        cursor: Math.min(start + column, lineEnd(text, start)),
+        last: "other",
+      };
       return;
     }
-    this.#screen.write(`\r\x1b[J${this.#search!.display}`);
+    const walk = this.#walk ?? beginWalk(this.#options.history.lines, text, cursor);
+    const on = walkOn(walk, step);
+    if (on === undefined) return;
+    this.#buffer = replaced(this.#buffer, walkedTo(on));
+    this.#walk = on;
   }
 
-  #startSearch(): void {
-    this.#search = new HistorySearch(this.#history.lines);
-    this.#screen.write(`\r\x1b[J${this.#search.display}`);
+  async #complete(undecided: boolean): Promise<void> {
+    const { completer, screen } = this.#options;
+    const { text, cursor } = this.#buffer;
+    const completion = await completer.complete(text.slice(0, cursor));
+    const step = tabbed(this.#buffer, completion);
+    if (step.kind === "nothing") screen.write(BELL);
+    if (step.kind === "written") this.#edit(step.buffer);
+    this.#undecided = step.kind === "undecided";
+    if (!this.#undecided || !undecided) return;
+    const lines = candidateLines(completion.candidates, screen.size);
+    this.#draw();
+    screen.write(`${goBehind(this.#drawn!.below)}${lines.map((line) => `${line}\r\n`).join("")}`);
+    this.#drawn = { above: 0, below: 0 };
   }
 
-  #replaceLine(line: string): void {
-    this.#readline.write(null, { ctrl: true, name: "e" });
-    this.#readline.write(null, { ctrl: true, name: "u" });
-    this.#readline.write(line);
+  #view(): View {
+    const { text, cursor } = this.#buffer;
+    const search = this.#search;
+    if (search === undefined) {
+      return { prompt: this.#prompt, continuing: CONTINUING, text, cursor };
+    }
+    return {
+      prompt: search.prompt,
+      continuing: CONTINUING,
+      text: search.found ?? "",
+      cursor: search.place,
+    };
   }
 
-  #interrupted(): void {
-    this.#screen.write("^C\r\n");
-    // Where the line stood has scrolled away, so it is not to be drawn over.
-    Object.assign(this.#readline, { line: "", cursor: 0, prevRows: 0 });
-    this.#line = { kind: "interrupted" };
+  #draw(): void {
+    this.#drawView(this.#view(), this.#options.screen.size.rows);
   }
 
-  #complete(text: string, done: CompleterCallback): void {
-    this.#completing = this.#completer.complete(text).then(
-      ({ candidates, replaced }) => done(null, [[...candidates], replaced]),
-      () => done(null, [[], text]),
+  #drawView(view: View, rows: number): void {
+    const { screen } = this.#options;
+    this.#columns = screen.size.columns;
+    const { output, above, below } = draw(
+      layOut(view, this.#columns),
+      this.#drawn?.above ?? 0,
+      rows,
     );
+    screen.write(output);
+    this.#drawn = { above, below };
+  }
+
+  #toFirstRow(): string {
+    const above = this.#drawn?.above ?? 0;
+    return above === 0 ? "" : `\x1b[${above}A`;
+  }
+
+  /**
+   * Some terminals break the rows on their screen anew and some do not; going up by the fewer rows of the
+   * two never draws over what is above the line.
+   */
+  #resized(): void {
+    if (this.#drawn === undefined) return;
+    const { columns } = this.#options.screen.size;
+    if (columns === this.#columns) return;
+    const { row } = layOut(this.#view(), columns);
+    this.#drawn = { ...this.#drawn, above: Math.min(this.#drawn.above, row) };
+    this.#draw();
   }
 }
-
-type CompleterCallback = Parameters<AsyncCompleter>[1];

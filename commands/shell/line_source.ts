@@ -18,6 +18,8 @@ export interface LineSource {
    * @returns The next line
    */
   read(continuing: boolean): Promise<Line>;
+  /** Shows something to the person who types them, above what is typed; left out where nobody does. */
+  tell?(text: string): void;
 }
 
 /** A longer one is no line that somebody wrote. */

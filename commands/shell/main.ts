@@ -5,20 +5,21 @@
  * @module
  */
 import { HvshError } from "../../ffi/errors.ts";
-import { loadVerb, verbNames } from "../table.ts";
+import { clearLine } from "../progress/drawn_line.ts";
 import { complaint } from "./complaint.ts";
-import { evaluate } from "./evaluator.ts";
+import { evaluate, SIGINT_STATUS } from "./evaluate.ts";
 import { History, historyPath } from "./history.ts";
 import { FedLines, type LineSource } from "./line_source.ts";
-import { StdoutOutput } from "./output.ts";
-import { parse, type Script } from "./parser.ts";
-import { SIGINT_STATUS } from "./pipeline.ts";
+import { parse } from "./parser.ts";
+import { runRcFile } from "./rc_file.ts";
+import { endJobs, finish } from "./script.ts";
 import { Session } from "./session.ts";
 import { ShellSyntaxError } from "./syntax_error.ts";
+import { standardStreams } from "./standard_streams.ts";
 import { TerminalInput } from "./terminal.ts";
+import type { Script } from "./tree.ts";
+import { tableVerbs } from "./table_verbs.ts";
 
-/** Signals that end a shell; the terminal has to be put back first. */
-const ENDING = { SIGTERM: 143, SIGHUP: 129 } as const;
 /** Exit status of a line that cannot be understood. */
 const USAGE_STATUS = 2;
 
@@ -31,16 +32,22 @@ export async function runShell(): Promise<number> {
   const interactive = Deno.stdin.isTerminal() && Deno.stdout.isTerminal();
   const history = await History.open(interactive ? historyPath() : undefined);
   const terminal = new TerminalInput(Deno.stdin);
+  const person: { lines?: LineSource } = {};
   const session = new Session({
-    verbs: { names: verbNames, load: loadVerb },
-    output: new StdoutOutput(),
-    note: (text) => console.error(text),
+    verbs: tableVerbs,
+    streams: standardStreams(true),
+    tell: (text) => {
+      clearLine();
+      if (person.lines?.tell === undefined) console.error(text);
+      else person.lines.tell(text);
+    },
     interactive,
     ...(interactive ? { terminal } : {}),
     history: history.lines,
   });
-  const lines = interactive
-    ? await lineEditor(session, history, terminal)
+  // A fed shell has no use for an editor and Tab.
+  const lines = person.lines = interactive
+    ? await (await import("./typed_lines.ts")).typedLines(session, history, terminal)
     : new FedLines((buffer) => terminal.read(buffer));
   const shell = new Shell(session, lines, history);
   try {
@@ -52,34 +59,14 @@ export async function runShell(): Promise<number> {
   }
 }
 
-async function lineEditor(
-  session: Session,
-  history: History,
-  terminal: TerminalInput,
-): Promise<LineSource> {
-  // A fed shell has no use for readline and Tab.
-  const [{ LineEditor }, { Completer }, { findVms }] = await Promise.all([
-    import("./line_editor.ts"),
-    import("./completer.ts"),
-    import("../live/run_directory.ts"),
-  ]);
-  for (const [signal, status] of Object.entries(ENDING)) {
-    Deno.addSignalListener(signal as Deno.Signal, () => {
-      terminal.setRaw(false);
-      Deno.exit(status);
-    });
-  }
-  const vmNames = () => Promise.resolve(findVms().map(({ name }) => name));
-  const completer = new Completer(session, vmNames);
-  return new LineEditor({ terminal, history, completer });
-}
-
 class Shell {
   readonly #session: Session;
   readonly #lines: LineSource;
   readonly #history: History;
   #lineNumber = 0;
   #running: AbortController | undefined;
+  /** The person has been told what would end with the shell. */
+  #warned = false;
 
   constructor(session: Session, lines: LineSource, history: History) {
     this.#session = session;
@@ -91,14 +78,34 @@ class Shell {
     const session = this.#session;
     // ^C reaches the programs of a line by the terminal; what runs in here is told by its signal.
     Deno.addSignalListener("SIGINT", () => this.#interrupt());
-    // ^\ is for the programs of a line as well.
-    if (session.interactive) Deno.addSignalListener("SIGQUIT", () => {});
-    while (session.leaving === undefined) {
-      const statement = await this.#statement();
-      if (statement === undefined) break;
-      await this.#evaluate(statement);
+    if (session.interactive) {
+      // ^\ is for the programs of a line as well.
+      Deno.addSignalListener("SIGQUIT", () => {});
+      session.jobs.onEnd = (job) => session.note(`[${job.id}] ${job.state}  ${job.text}`);
+      await this.#interruptible((signal) => runRcFile(session, signal));
     }
-    return session.leaving ?? session.status;
+    for (;;) {
+      const statement = session.leaving === undefined ? await this.#statement() : undefined;
+      if (statement !== undefined) {
+        const { script, source, line } = statement;
+        const origin = { source, ...(session.interactive ? {} : { line }) };
+        await this.#interruptible((signal) => evaluate(script, origin, session, signal));
+      } else if (!this.#staysForJobs()) break;
+    }
+    if (session.interactive) await endJobs(session);
+    return await this.#interruptible((signal) => finish(session, signal));
+  }
+
+  /** What runs in this process ends with it, of which a person is told once. */
+  #staysForJobs(): boolean {
+    const session = this.#session;
+    const running = session.jobs.running.filter(({ pid }) => pid === undefined);
+    if (!session.interactive || this.#warned || running.length === 0) return false;
+    this.#warned = true;
+    session.leaving = undefined;
+    const jobs = running.map(({ id, text }) => `\n  [${id}] ${text}`).join("");
+    session.note(`hvsh: These end with the shell:${jobs}\n  try: exit once more, or fg %JOB`);
+    return true;
   }
 
   #interrupt(): void {
@@ -106,12 +113,11 @@ class Shell {
     else if (!this.#session.interactive) Deno.exit(SIGINT_STATUS);
   }
 
-  async #evaluate({ script, source, line }: Statement): Promise<void> {
-    const session = this.#session;
-    this.#running = new AbortController();
-    const origin = { source, ...(session.interactive ? {} : { line }) };
+  async #interruptible<T>(run: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const running = new AbortController();
+    this.#running = running;
     try {
-      await evaluate(script, origin, session, this.#running.signal);
+      return await run(running.signal);
     } finally {
       this.#running = undefined;
     }
@@ -138,7 +144,9 @@ class Shell {
       if (this.#session.interactive) await this.#remember(line.text);
       source += source === "" ? line.text : `\n${line.text}`;
       const script = this.#parse(source, first, true);
-      if (script !== undefined) return { script, source, line: first };
+      if (script === undefined) continue;
+      if (script.lists.length > 0) this.#warned = false;
+      return { script, source, line: first };
     }
   }
 

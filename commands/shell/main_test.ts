@@ -210,3 +210,45 @@ function hasKvm(): boolean {
     return false;
   }
 }
+
+Deno.test("what is not whole goes on in the next lines, and the rc file runs first", () =>
+  inFolder(async (folder) => {
+    await Deno.mkdir(`${folder}/hvsh`);
+    await Deno.writeTextFile(`${folder}/hvsh/rc`, "hi() { echo hi $1; }\nfalse\nwho=you\n");
+    await using shell = new ShellOnTerminal(folder, {
+      XDG_STATE_HOME: folder,
+      XDG_CONFIG_HOME: folder,
+    });
+    await shell.until("hvsh> ");
+    shell.type("for i in 1 2\r");
+    shell.type("do hi $who$i\r");
+    shell.type("done; cat << E\rx $((1+1))\rE\r");
+    await shell.until("hi you1\r\nhi you2\r\nx 2\r\n");
+    await shell.until("hvsh> ");
+    shell.type("exit\r");
+    assert.equal(await shell.status(), 0);
+  }));
+
+Deno.test("jobs outlive ^C, and leaving them is asked about once", () =>
+  inFolder(async (folder) => {
+    await using shell = new ShellOnTerminal(folder, { XDG_STATE_HOME: folder });
+    await shell.until("hvsh> ");
+    shell.type("{ sleep 1000; } & sleep 1001 &\r");
+    await shell.until("[2] ");
+    await shell.until("hvsh> ");
+    shell.type("echo started; sleep 1002\r");
+    await shell.until("\nstarted");
+    shell.type("\x03");
+    await shell.until("hvsh> ");
+    shell.type("jobs\r");
+    await shell.until("[1] Running    { sleep 1000; }\r\n[2] Running    sleep 1001\r\n");
+    await shell.until("hvsh> ");
+    shell.type("kill %2; wait %2; echo status=$?\r");
+    await shell.until("\nstatus=143");
+    await shell.until("hvsh> ");
+    shell.type("exit 6\r");
+    await shell.until("These end with the shell:\r\n  [1] { sleep 1000; }");
+    await shell.until("hvsh> ");
+    shell.type("exit 6\r");
+    assert.equal(await shell.status(), 6);
+  }));

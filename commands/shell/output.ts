@@ -1,84 +1,63 @@
 /**
- * Where the last stage of a pipeline writes: the shell's stdout, or a file.
+ * Where a stage writes that does not write to another verb: a descriptor, which programs may share.
  *
  * @module
  */
-import { writeStdout } from "../stdio.ts";
+import { writeAll } from "../../ffi/descriptor_io.ts";
+import { Errno } from "../../ffi/errno.ts";
+import { HostError } from "../../ffi/errors.ts";
 import { type Output, ReaderGone } from "./channel.ts";
-import { hostFailure } from "./host_failure.ts";
 
-abstract class ByteOutput implements Output {
+/** A descriptor that stays its owner's. */
+export class DescriptorOutput implements Output {
+  readonly #descriptor: number | undefined;
+  readonly #name: string;
+  readonly #signal: AbortSignal;
   readonly #gone = new AbortController();
+  readonly #encoder = new TextEncoder();
+
+  /**
+   * @param descriptor The descriptor; undefined if it is closed
+   * @param name What it is, for errors
+   * @param signal Ends a write that waits for its reader
+   */
+  constructor(descriptor: number | undefined, name: string, signal: AbortSignal) {
+    this.#descriptor = descriptor;
+    this.#name = name;
+    this.#signal = signal;
+  }
 
   get gone(): AbortSignal {
     return this.#gone.signal;
   }
-
-  abstract write(bytes: Uint8Array): Promise<void>;
-  abstract close(): Promise<void>;
 
   emit(value: unknown): Promise<void> {
     return this.print(`${JSON.stringify(value)}\n`);
   }
 
   print(text: string): Promise<void> {
-    return this.write(new TextEncoder().encode(text));
+    return this.write(this.#encoder.encode(text));
   }
 
-  /** Tells the stage that nobody reads. */
-  protected readerGone(): never {
-    const reason = new ReaderGone("Nobody reads stdout any more");
-    this.#gone.abort(reason);
-    throw reason;
-  }
-}
-
-/** The shell's own stdout, which stays open from line to line. */
-export class StdoutOutput extends ByteOutput {
   async write(bytes: Uint8Array): Promise<void> {
+    const path = this.#name;
+    if (this.#descriptor === undefined) throw new HostError("write", Errno.EBADF, { path });
     try {
-      await writeStdout(bytes);
+      await writeAll(this.#descriptor, bytes, this.#signal);
     } catch (error) {
+      if (!(error instanceof HostError)) throw error;
       // The shell outlives its lines, so it ignores SIGPIPE and gets EPIPE instead.
-      if (error instanceof Deno.errors.BrokenPipe) this.readerGone();
-      throw error;
-    }
-  }
-
-  close(): Promise<void> {
-    return Promise.resolve();
-  }
-}
-
-/** An open file. */
-export class FileOutput extends ByteOutput {
-  readonly #file: Deno.FsFile;
-  readonly #path: string;
-
-  /**
-   * @param file The file, open for writing; closed with the output
-   * @param path Its path
-   */
-  constructor(file: Deno.FsFile, path: string) {
-    super();
-    this.#file = file;
-    this.#path = path;
-  }
-
-  async write(bytes: Uint8Array): Promise<void> {
-    for (let done = 0; done < bytes.length;) {
-      try {
-        done += await this.#file.write(bytes.subarray(done));
-      } catch (error) {
-        // The file may be a FIFO.
-        if (error instanceof Deno.errors.BrokenPipe) this.readerGone();
-        throw hostFailure(error, "write", this.#path);
+      if (error.errno === Errno.EPIPE) {
+        const reason = new ReaderGone("Nobody reads any more");
+        this.#gone.abort(reason);
+        throw reason;
       }
+      throw new HostError("write", error.errno, { path, cause: error });
     }
+    this.#signal.throwIfAborted();
   }
 
   close(): Promise<void> {
-    this.#file.close();
     return Promise.resolve();
   }
 }

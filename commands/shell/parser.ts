@@ -1,69 +1,33 @@
 /**
- * From tokens to a tree. The grammar, as a subset of sh's (POSIX.1-2017 XCU 2.10):
+ * From tokens to a tree. The grammar is sh's (POSIX.1-2017 XCU 2.10), which one token of lookahead
+ * decides; words in quotes are reserved where a command may begin:
  *
- *     script   := (list (";" | newline)+)*
- *     list     := pipeline (("&&" | "||") pipeline)*
- *     pipeline := command ("|" command)*
- *     command  := NAME=WORD* ["^"]WORD* (">" | ">>" | "<") WORD …
+ *     script    := (list (";" | "&" | newline)+)*
+ *     list      := pipeline (("&&" | "||") pipeline)*
+ *     pipeline  := ["!"] command ("|" command)*
+ *     command   := simple | compound redirection* | NAME "(" ")" compound redirection*
+ *     simple    := (NAME=WORD | redirection)* (["^"]WORD (WORD | redirection)*)
+ *     compound  := "{" script "}" | "(" script ")"
+ *                | "if" script "then" script ("elif" script "then" script)* ["else" script] "fi"
+ *                | "for" NAME ["in" WORD*] (";" | newline)* "do" script "done"
+ *                | ("while" | "until") script "do" script "done"
+ *                | "case" WORD "in" (["("] WORD ("|" WORD)* ")" script [";;"])* "esac"
+ *     redirection := [NUMBER] ("<" | ">" | ">|" | ">>" | "<>" | "<&" | ">&" | "<<" | "<<-") WORD
  *
  * @module
  */
-import { Lexer, type Operator, type Part, type Token } from "./lexer.ts";
-import { ShellSyntaxError, type Span } from "./syntax_error.ts";
+import { CompoundParser } from "./compound_parser.ts";
+import { Cursor, type ReadScript } from "./cursor.ts";
+import { Lexer } from "./lexer.ts";
+import type { Script } from "./tree.ts";
+import { unclosed } from "./word_reader.ts";
 
-/** A word before its variables have their values. */
-export interface Word {
-  readonly parts: readonly Part[];
-  readonly span: Span;
+/** A statement of a script, and where the next one begins. */
+export interface Statement {
+  readonly script: Script;
+  /** Offset in the text. */
+  readonly end: number;
 }
-
-/** `NAME=WORD` before a command or alone. */
-export interface Assignment {
-  readonly name: string;
-  readonly value: Word;
-}
-
-/** `> FILE`, `>> FILE` or `< FILE`. */
-export interface Redirection {
-  readonly operator: ">" | ">>" | "<";
-  readonly target: Word;
-}
-
-/** A verb, a built-in or a host program with its words. */
-export interface SimpleCommand {
-  readonly kind: "simple";
-  /** Written with `^`: a program of the host even if a verb has that name. */
-  readonly host: boolean;
-  readonly assignments: readonly Assignment[];
-  readonly words: readonly Word[];
-  readonly redirections: readonly Redirection[];
-  readonly span: Span;
-}
-
-/** What may stand between two `|`. */
-export type Command = SimpleCommand;
-
-/** Commands that run at once, each reading what the one before writes. */
-export interface Pipeline {
-  readonly kind: "pipeline";
-  readonly commands: readonly Command[];
-  readonly span: Span;
-}
-
-/** Pipelines joined by `&&` and `||`, which bind alike and from the left. */
-export interface List {
-  readonly kind: "list";
-  readonly first: Pipeline;
-  readonly rest: readonly { readonly operator: "&&" | "||"; readonly pipeline: Pipeline }[];
-}
-
-/** Lists that run one after the other. */
-export interface Script {
-  readonly kind: "script";
-  readonly lists: readonly List[];
-}
-
-const ASSIGNMENT = /^([A-Za-z_][A-Za-z0-9_]*)=/;
 
 /**
  * Parses the text of one or more lines.
@@ -81,147 +45,33 @@ const ASSIGNMENT = /^([A-Za-z_][A-Za-z0-9_]*)=/;
  * ```
  */
 export function parse(source: string): Script {
-  return new Parser(source).script();
+  const parser = new CompoundParser(new Lexer(source, readScript));
+  const script = parser.script([]);
+  parser.expectEnd();
+  return script;
 }
 
-class Parser {
-  readonly #lexer: Lexer;
-  #token: Token;
-
-  constructor(source: string) {
-    this.#lexer = new Lexer(source);
-    this.#token = this.#lexer.next();
-  }
-
-  script(): Script {
-    const lists: List[] = [];
-    this.#skipNewlines();
-    while (this.#token.kind !== "end") {
-      lists.push(this.#list());
-      if (this.#token.kind === "newline") this.#skipNewlines();
-      else if (this.#isOperator(";")) {
-        this.#advance();
-        this.#skipNewlines();
-      }
-    }
-    return { kind: "script", lists };
-  }
-
-  #list(): List {
-    const first = this.#pipeline();
-    const rest = [];
-    while (this.#isOperator("&&") || this.#isOperator("||")) {
-      const operator = this.#operator() as "&&" | "||";
-      rest.push({ operator, pipeline: this.#pipelineAfter(operator) });
-    }
-    return { kind: "list", first, rest };
-  }
-
-  #pipelineAfter(operator: Operator): Pipeline {
-    this.#skipNewlines();
-    this.#expectCommand(operator);
-    return this.#pipeline();
-  }
-
-  #pipeline(): Pipeline {
-    const commands = [this.#command()];
-    while (this.#isOperator("|")) {
-      this.#advance();
-      this.#skipNewlines();
-      this.#expectCommand("|");
-      commands.push(this.#command());
-    }
-    const span = { start: commands[0]!.span.start, end: commands.at(-1)!.span.end };
-    return { kind: "pipeline", commands, span };
-  }
-
-  #command(): SimpleCommand {
-    const assignments: Assignment[] = [];
-    const words: Word[] = [];
-    const redirections: Redirection[] = [];
-    const start = this.#token.span.start;
-    let end = start;
-    let host = false;
-    for (;;) {
-      const token = this.#token;
-      if (token.kind === "word") {
-        const assignment = words.length === 0 ? asAssignment(token) : undefined;
-        if (assignment !== undefined) assignments.push(assignment);
-        else if (words.length === 0 && startsWithCaret(token)) {
-          host = true;
-          words.push(withoutCaret(token));
-        } else words.push(token);
-        end = token.span.end;
-        this.#advance();
-      } else if (this.#isOperator("<") || this.#isOperator(">") || this.#isOperator(">>")) {
-        const operator = this.#operator() as Redirection["operator"];
-        const target = this.#token;
-        if (target.kind !== "word") {
-          throw new ShellSyntaxError(`Expected a file name after \`${operator}\``, target.span);
-        }
-        redirections.push({ operator, target });
-        end = target.span.end;
-        this.#advance();
-      } else break;
-    }
-    if (end === start) this.#expectCommand(undefined);
-    return { kind: "simple", host, assignments, words, redirections, span: { start, end } };
-  }
-
-  /** Refuses a token that cannot begin a command. */
-  #expectCommand(after: Operator | undefined): void {
-    const token = this.#token;
-    if (token.kind === "word") return;
-    if (token.kind === "operator" && "<>>".includes(token.operator)) return;
-    const found = token.kind === "operator" ? `, found \`${token.operator}\`` : "";
-    const where = after === undefined ? "" : ` after \`${after}\``;
-    throw new ShellSyntaxError(`Expected a command${where}${found}`, token.span, {
-      hint: "`help` lists the verbs",
-      incomplete: token.kind === "end",
-    });
-  }
-
-  #isOperator(operator: Operator): boolean {
-    return this.#token.kind === "operator" && this.#token.operator === operator;
-  }
-
-  #operator(): Operator | undefined {
-    const token = this.#token;
-    this.#advance();
-    return token.kind === "operator" ? token.operator : undefined;
-  }
-
-  #advance(): void {
-    this.#token = this.#lexer.next();
-  }
-
-  #skipNewlines(): void {
-    while (this.#token.kind === "newline") this.#advance();
-  }
+/**
+ * Parses the next line, with those that it goes on in.
+ *
+ * @param source The text
+ * @param at Where the line begins
+ * @returns Its tree; undefined if there is nothing more
+ * @throws {ShellSyntaxError} Pointing at the text at fault; `incomplete` if more could mend it
+ */
+export function parseStatement(source: string, at: number): Statement | undefined {
+  const cursor = new Cursor(source, at);
+  const parser = new CompoundParser(new Lexer(cursor, readScript));
+  const script = parser.statement();
+  return script === undefined ? undefined : { script, end: cursor.at };
 }
 
-function asAssignment(word: Word): Assignment | undefined {
-  const [first, ...rest] = word.parts;
-  if (first?.kind !== "text" || first.quoted) return undefined;
-  const [head, name] = ASSIGNMENT.exec(first.text) ?? [];
-  if (head === undefined || name === undefined) return undefined;
-  const text = first.text.slice(head.length);
-  const parts: Part[] = text === "" ? rest : [{ ...first, text }, ...rest];
-  return { name, value: { parts, span: word.span } };
-}
-
-function startsWithCaret(word: Word): boolean {
-  const [first] = word.parts;
-  return first?.kind === "text" && !first.quoted && first.text.startsWith("^");
-}
-
-function withoutCaret(word: Word): Word {
-  const [first, ...rest] = word.parts;
-  if (first?.kind !== "text") return word;
-  const text = first.text.slice(1);
-  const parts: Part[] = text === "" ? rest : [{ ...first, text }, ...rest];
-  if (parts.length === 0) {
-    throw new ShellSyntaxError("Expected a program's name after `^`", word.span);
-  }
-  return { parts, span: word.span };
-}
+/** Reads the commands of a `$(`, up to and with its `)`. */
+export const readScript: ReadScript = (cursor) => {
+  const start = cursor.at - 2;
+  const parser = new CompoundParser(new Lexer(cursor, readScript));
+  const script = parser.script([")"]);
+  if (parser.token.kind === "end") throw unclosed(start, "$(");
+  parser.expectOperator(")");
+  return script;
+};

@@ -1,11 +1,28 @@
 /**
- * Host programs: how one is found in PATH and run as a stage of a pipeline.
+ * Host programs: how one is found in PATH and run.
  *
  * @module
  */
 import { resolve } from "node:path";
-import { HvshError, type HvshErrorOptions } from "../../ffi/errors.ts";
-import type { Channel, Output } from "./channel.ts";
+import { Errno } from "../../ffi/errno.ts";
+import { HostError, HvshError, type HvshErrorOptions } from "../../ffi/errors.ts";
+import {
+  type ChildChange,
+  sendSignal,
+  spawn,
+  type SpawnOptions,
+  watchChild,
+} from "../../ffi/spawn.ts";
+import type { Job } from "./jobs.ts";
+import type { Streams } from "./streams.ts";
+
+/** What runs a script that names no interpreter (POSIX.1-2017 XCU 2.9.1.1). */
+const SH = "/bin/sh";
+const SIGINT = 2;
+/** Exit status of what a signal has ended: 128 and its number. */
+const BY_SIGNAL = 128;
+/** How long after its start a program may have missed a SIGINT that this process got. */
+const STARTING_MS = 200;
 
 /** A command that cannot be found or run; its statuses are sh's. */
 export class CommandError extends HvshError {
@@ -25,9 +42,23 @@ export class CommandError extends HvshError {
 /** A program and how to start it. */
 export interface Program {
   readonly path: string;
+  /** Its words, the first of them its name. */
   readonly words: readonly string[];
   readonly cwd: string;
   readonly environment: Readonly<Record<string, string>>;
+}
+
+/** Where a program runs. */
+export interface ProgramPlace {
+  readonly streams: Streams;
+  /** Aborts when the person interrupts the line. */
+  readonly signal: AbortSignal;
+  /** The job that it belongs to. */
+  readonly job: Job | undefined;
+  /** Whether the job's process is this one: it is the last of its pipeline. */
+  readonly ofJob: boolean;
+  /** Called when it has got its descriptors. */
+  started(): void;
 }
 
 /**
@@ -36,7 +67,7 @@ export interface Program {
  * @param name Its name
  * @param searchPath The value of PATH
  * @param cwd Where relative paths start
- * @returns Its absolute path; undefined if there is none
+ * @returns Its path; undefined if there is none
  * @throws {CommandError} If a path names what is no program
  */
 export async function findProgram(
@@ -51,7 +82,7 @@ export async function findProgram(
     if (info.isDirectory) {
       throw new CommandError(`${name} is a folder`, 126, { hint: `cd ${name}` });
     }
-    if (isProgram(info)) return path;
+    if (isProgram(info)) return name; // from its folder, where it is started
     throw new CommandError(`${name} is not executable`, 126, { hint: `chmod +x ${name}` });
   }
   for (const folder of searchPath.split(":")) {
@@ -62,93 +93,73 @@ export async function findProgram(
   return undefined;
 }
 
-/** How long after its start a program may have missed a SIGINT that this process got. */
-const STARTING_MS = 200;
-
 /**
  * Runs a program until it ends.
  *
  * @param program The program
- * @param input What it reads; `inherit` for the shell's own stdin, `null` for nothing
- * @param output What it writes to; `inherit` for the shell's own stdout
- * @param signal Aborts when the person interrupts the line
+ * @param place Where
  * @returns Its exit status, 128 + n for a signal
  * @throws {CommandError} If the host does not start it
  */
-export async function runProgram(
-  program: Program,
-  input: Channel | "inherit" | "null",
-  output: Output | "inherit",
-  signal: AbortSignal,
-): Promise<number> {
-  const child = start(program, {
-    stdin: typeof input === "string" ? input : "piped",
-    stdout: output === "inherit" ? "inherit" : "piped",
+export async function runProgram(program: Program, place: ProgramPlace): Promise<number> {
+  const { job, signal, ofJob } = place;
+  const pid = start(program, place);
+  place.started();
+  job?.programs.add(pid);
+  if (ofJob) job?.begin(pid);
+  const ended = Promise.withResolvers<ChildChange>();
+  watchChild(pid, (change) => {
+    if (change.kind !== "stopped") ended.resolve(change);
+    else if (job !== undefined) job.stopped = true;
   });
-  const fed = typeof input === "string" ? undefined : feed(child.stdin, input);
-  const drained = output === "inherit" ? undefined : drain(child.stdout, output);
   const started = performance.now();
   const interrupt = () => {
     // The terminal has sent SIGINT to the programs that were there; this one came after it, perhaps.
-    if (performance.now() - started >= STARTING_MS) return;
+    if (job !== undefined || performance.now() - started >= STARTING_MS) return;
     try {
-      child.kill("SIGINT");
-    } catch {
-      // It did get it, and has ended.
+      sendSignal(pid, SIGINT);
+    } catch (error) {
+      if (!(error instanceof HostError)) throw error; // it has ended
     }
   };
   signal.addEventListener("abort", interrupt);
-  const { code } = await child.status;
+  const change = await ended.promise;
   signal.removeEventListener("abort", interrupt);
-  // A stage that has ended ends the ones before it, even if it left bytes unread.
-  if (typeof input !== "string") input.cancel();
-  await fed;
-  const failure = await drained;
-  if (failure !== undefined) throw failure;
-  return code;
+  job?.programs.delete(pid);
+  return change.kind === "exited" ? change.status : BY_SIGNAL + change.signal;
 }
 
-function start(
-  { path, words, cwd, environment }: Program,
-  stdio: Pick<Deno.CommandOptions, "stdin" | "stdout">,
-): Deno.ChildProcess {
+function start({ path, words, cwd, environment }: Program, { streams, job }: ProgramPlace): number {
+  const options = {
+    path,
+    argv: words,
+    environment,
+    cwd,
+    descriptors: streams.descriptors,
+    ...(job === undefined ? {} : { group: job.group ?? 0 }),
+  };
   try {
-    return new Deno.Command(path, {
-      args: [...words],
-      cwd,
-      env: environment,
-      clearEnv: true,
-      stderr: "inherit",
-      ...stdio,
-    }).spawn();
+    const pid = spawnGrouped(options);
+    if (job !== undefined) job.group ??= pid;
+    return pid;
   } catch (error) {
-    throw new CommandError(`Cannot start ${path}: ${(error as Error).message}`, 126, {
-      cause: error,
-    });
+    if (!(error instanceof HostError)) throw error;
+    if (error.errno === Errno.ENOEXEC) {
+      return spawn({ ...options, path: SH, argv: ["sh", path, ...words.slice(1)] });
+    }
+    throw new CommandError(`Cannot start ${error.message}`, 126, { cause: error });
   }
 }
 
-async function feed(stdin: WritableStream<Uint8Array>, input: Channel): Promise<void> {
-  const writer = stdin.getWriter();
+/** A job's group is gone with its last program, and then another one begins. */
+function spawnGrouped(options: SpawnOptions): number {
   try {
-    for await (const chunk of input.bytes()) await writer.write(chunk);
-    await writer.close();
-  } catch {
-    // EPIPE: it reads no more. Leaving the loop has told the stage before.
-    await writer.abort().catch(() => {});
-  }
-}
-
-/** Gives what kept the output from taking all, which is told when the program has ended. */
-async function drain(stdout: ReadableStream<Uint8Array>, output: Output): Promise<unknown> {
-  try {
-    for await (const chunk of stdout) await output.write(chunk);
+    return spawn(options);
   } catch (error) {
-    // Leaving the loop has closed the pipe, and SIGPIPE ends the program. A reader that is gone
-    // is no failure.
-    if (!output.gone.aborted) return error;
+    const gone = error instanceof HostError && error.errno === Errno.EPERM;
+    if (!gone || (options.group ?? 0) === 0) throw error;
+    return spawn({ ...options, group: 0 });
   }
-  return undefined;
 }
 
 async function stat(path: string): Promise<Deno.FileInfo | undefined> {

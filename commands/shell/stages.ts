@@ -1,172 +1,164 @@
 /**
- * From a command of the tree to a stage that can run: which verb, built-in or program it is, with
- * its words parsed and its files open. Nothing has run yet when a word turns out to be wrong.
+ * From a command of the tree to a stage that can run: which verb, built-in, function or program it
+ * is, with its words parsed. Nothing has run yet when a word turns out to be wrong.
  *
  * @module
  */
-import { resolve } from "node:path";
 import { nearestWord } from "../../vmm/nearest_word.ts";
 import { HELP, parseWords, WordError } from "../argv.ts";
 import { invoke } from "../invoke.ts";
-import { UsageError } from "../../ffi/errors.ts";
-import type { VerbContext, Words } from "../verb.ts";
+import type { Verb, Words } from "../verb.ts";
 import { builtins } from "./builtins.ts";
-import { complaint, type Origin } from "./complaint.ts";
-import { expand, type Expanded, expandWhole } from "./expansion.ts";
-import { hostFailure } from "./host_failure.ts";
-import { FileOutput } from "./output.ts";
-import type { Redirection, SimpleCommand } from "./parser.ts";
-import type { InnerStage, ProgramStage, Stage } from "./pipeline.ts";
-import { CommandError, findProgram } from "./program.ts";
-import type { Session } from "./session.ts";
+import type { Builtin } from "./builtin.ts";
+import type { Expanded } from "./expansion.ts";
+import { CommandError, findProgram, type Program } from "./program.ts";
+import type { Session, ShellFunction } from "./session.ts";
 import type { Span } from "./syntax_error.ts";
+import { withVmInUse } from "./vm_in_use.ts";
+import type { StageContext } from "./verb_context.ts";
+import { WordFailure } from "./word_failure.ts";
 
 /** Where programs are if nothing says so (POSIX.1-2017 XBD 8.3 leaves it to the system). */
 const DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin";
+/** What runs a verb in a process of its own. */
+const MAIN = import.meta.url.endsWith(".ts") ? "../main.ts" : "./main.js";
 
-/** An error and the word it is about. */
-export class WordFailure extends Error {
-  override readonly cause: unknown;
-  readonly span: Span;
-  /** The verb that refused the word. */
-  readonly verb: string | undefined;
-
-  constructor(cause: unknown, span: Span, verb?: string) {
-    super();
-    this.cause = cause;
-    this.span = span;
-    this.verb = verb;
+/** What a command's first word is. */
+export type Stage =
+  | { readonly kind: "verb"; readonly name: string; run(context: StageContext): Promise<number> }
+  | {
+    readonly kind: "builtin";
+    readonly name: string;
+    readonly builtin: Builtin;
+    readonly words: readonly string[];
   }
+  | {
+    readonly kind: "function";
+    readonly name: string;
+    readonly function: ShellFunction;
+    readonly words: readonly string[];
+  }
+  | { readonly kind: "program"; readonly name: string; readonly program: Program };
+
+/** How a command is looked for. */
+export interface StageOptions {
+  /** Only programs of the host: written with `^`. */
+  readonly host?: boolean;
+  /** Functions are left out. */
+  readonly functionless?: boolean;
+  /** Variables that the command alone has. */
+  readonly assigned?: Readonly<Record<string, string>>;
+  /** Something at its stdin is meant for it. */
+  readonly inputGiven: boolean;
 }
 
 /**
- * Prepares a command.
+ * Finds out what a command is.
  *
- * @param command The command
+ * @param words The command and its words
  * @param session The shell
- * @param origin Where it was written, for what it may have to say
- * @returns A stage; its files are not open yet
+ * @param options How it is looked for
+ * @returns The stage
  * @throws {WordFailure} If a word is wrong
  */
-export async function prepare(
-  command: SimpleCommand,
-  session: Session,
-  origin: Origin,
-): Promise<Stage> {
-  const words = command.words.flatMap((word) => expand(word, session));
-  const stage = await stageOf(command, words, session);
-  const name = words[0]?.text;
-  return { ...stage, report: (error) => session.note(complaint(error, origin, undefined, name)) };
-}
-
-/**
- * Opens the files that a command's redirections name. The last of a direction counts, as in sh.
- *
- * @param redirections The redirections
- * @param session The shell
- * @returns What to add to its stage
- * @throws {WordFailure} If one cannot be opened
- */
-export async function openFiles(
-  redirections: readonly Redirection[],
-  session: Session,
-): Promise<Pick<Stage, "stdin" | "stdout">> {
-  const open: { stdin?: ReadableStream<Uint8Array>; stdout?: FileOutput } = {};
-  for (const { operator, target } of redirections) {
-    const path = resolve(session.cwd, expandWhole(target, session));
-    try {
-      if (operator === "<") {
-        const file = await Deno.open(path);
-        await open.stdin?.cancel();
-        open.stdin = file.readable;
-      } else {
-        const append = operator === ">>";
-        const file = await Deno.open(path, {
-          create: true,
-          append,
-          write: true,
-          truncate: !append,
-        });
-        await open.stdout?.close();
-        open.stdout = new FileOutput(file, path);
-      }
-    } catch (error) {
-      await open.stdin?.cancel();
-      await open.stdout?.close();
-      throw new WordFailure(hostFailure(error, "open", path), target.span);
-    }
-  }
-  return open;
-}
-
-async function stageOf(
-  command: SimpleCommand,
+export async function stageOf(
   words: readonly Expanded[],
   session: Session,
-): Promise<InnerStage | ProgramStage> {
-  const [first, ...rest] = withoutOwnName(words, session);
-  if (first === undefined) return assigning(command, session);
-  if (!command.host) {
-    const inner = await innerStage(first, rest, session);
-    if (inner !== undefined) {
-      refuseAssignments(command, first.text);
-      return inner;
-    }
+  options: StageOptions,
+): Promise<Stage> {
+  const [first, ...rest] = words as [Expanded, ...Expanded[]];
+  if (options.host === true) return await programStage(first, rest, session, options);
+  const [second] = rest;
+  // Lines of documentation begin with `hvsh`; typed here they mean the same, in this process.
+  if (first.text === "hvsh" && second !== undefined && session.verbs.names.includes(second.text)) {
+    return await verbStage(second, rest.slice(1), session, options) ??
+      await programStage(first, rest, session, options);
   }
-  return await programStage(command, first, rest, session);
+  const texts = rest.map(({ text }) => text);
+  const name = first.text;
+  const defined = options.functionless === true ? undefined : session.functions.get(name);
+  if (defined !== undefined) return { kind: "function", name, function: defined, words: texts };
+  const builtin = Object.hasOwn(builtins, name) ? builtins[name] : undefined;
+  if (builtin !== undefined && builtin.accepts?.(texts, session) !== false) {
+    return { kind: "builtin", name, builtin, words: texts };
+  }
+  return await verbStage(first, rest, session, options) ??
+    await programStage(first, rest, session, options);
 }
 
-/** Lines of documentation begin with `hvsh`; typed here they mean the same, in this process. */
-function withoutOwnName(words: readonly Expanded[], session: Session): readonly Expanded[] {
-  const [first, second] = words;
-  const own = first?.text === "hvsh" && second !== undefined &&
-    session.verbs.names.includes(second.text);
-  return own ? words.slice(1) : words;
-}
-
-async function innerStage(
+async function verbStage(
   name: Expanded,
   words: readonly Expanded[],
   session: Session,
-): Promise<InnerStage | undefined> {
-  const texts = words.map(({ text }) => text);
-  if (Object.hasOwn(builtins, name.text)) {
-    const builtin = builtins[name.text]!;
-    return { kind: "inner", run: async (context) => await builtin.run(texts, session, context) };
-  }
+  options: StageOptions,
+): Promise<Stage | undefined> {
   const verb = await session.verbs.load(name.text);
   if (verb === undefined) return undefined;
+  const texts = words.map(({ text }) => text);
+  const full = options.inputGiven ? texts : await withVmInUse(verb, texts, session);
   let parsed: Words;
   try {
-    parsed = parseWords(verb, texts);
+    parsed = parseWords(verb, full);
   } catch (error) {
-    throw new WordFailure(error, spanOf(error, name, words), name.text);
+    const shifted = full.length === texts.length
+      ? 0
+      : full.findIndex((text, i) => text !== texts[i]);
+    throw new WordFailure(error, spanOf(error, name, words, shifted), { verb: name.text });
   }
-  const run = parsed[HELP] === true
-    ? (context: VerbContext) => builtins.help!.run([verb.name], session, context)
-    : (context: VerbContext) => invoke(verb, parsed, context);
-  return { kind: "inner", run: async (context) => await run(context) };
+  const { assigned = {} } = options;
+  // A verb in this process sees the process's environment; with another it has one of its own.
+  if (session.variables.diverged || Object.keys(assigned).length > 0) {
+    return { kind: "program", name: name.text, program: ownProcess(verb, full, session, assigned) };
+  }
+  if (parsed[HELP] === true) {
+    return { kind: "builtin", name: "help", builtin: builtins.help!, words: [verb.name] };
+  }
+  return { kind: "verb", name: name.text, run: (context) => invoke(verb, parsed, context) };
+}
+
+function ownProcess(
+  verb: Verb,
+  words: readonly string[],
+  session: Session,
+  assigned: Readonly<Record<string, string>>,
+): Program {
+  const main = new URL(MAIN, import.meta.url).href;
+  const path = Deno.execPath();
+  return {
+    path,
+    words: [path, "run", "--quiet", "--allow-all", main, verb.name, ...words],
+    cwd: session.cwd,
+    environment: { ...session.variables.environment, ...assigned },
+  };
 }
 
 async function programStage(
-  command: SimpleCommand,
   name: Expanded,
   words: readonly Expanded[],
   session: Session,
-): Promise<ProgramStage> {
-  const environment: Record<string, string> = { ...Deno.env.toObject(), PWD: session.cwd };
-  for (const { name, value } of command.assignments) {
-    environment[name] = expandWhole(value, session);
-  }
+  { assigned = {} }: StageOptions,
+): Promise<Stage> {
+  const environment = { ...session.variables.environment, PWD: session.cwd, ...assigned };
   let path: string | undefined;
   try {
-    path = await findProgram(name.text, environment.PATH ?? DEFAULT_PATH, session.cwd);
+    path = await findProgram(name.text, assigned.PATH ?? searchPath(session), session.cwd);
   } catch (error) {
     throw new WordFailure(error, name.span);
   }
   if (path === undefined) throw new WordFailure(unknownCommand(name.text, session), name.span);
-  const texts = words.map(({ text }) => text);
-  return { kind: "program", program: { path, words: texts, cwd: session.cwd, environment } };
+  const argv = [name.text, ...words.map(({ text }) => text)];
+  const program = { path, words: argv, cwd: session.cwd, environment };
+  return { kind: "program", name: name.text, program };
+}
+
+/**
+ * Where programs are.
+ *
+ * @param session The shell
+ * @returns The value of PATH
+ */
+export function searchPath(session: Session): string {
+  return session.variables.get("PATH") ?? DEFAULT_PATH;
 }
 
 function unknownCommand(name: string, session: Session): CommandError {
@@ -177,33 +169,17 @@ function unknownCommand(name: string, session: Session): CommandError {
   });
 }
 
-/** A line without a command's word: its assignments are the shell's own. */
-function assigning(command: SimpleCommand, session: Session): InnerStage {
-  return {
-    kind: "inner",
-    run: () => {
-      for (const { name, value } of command.assignments) {
-        session.variables.set(name, expandWhole(value, session));
-      }
-      return Promise.resolve(0);
-    },
-  };
-}
-
-/** A verb runs in this process, and so has the shell's environment. */
-function refuseAssignments(command: SimpleCommand, verb: string): void {
-  const [first] = command.assignments;
-  if (first === undefined) return;
-  const error = new UsageError(`Cannot set ${first.name} for \`${verb}\` alone`, {
-    hint: `export ${first.name}=…; ${verb}`,
-  });
-  throw new WordFailure(error, first.value.span);
-}
-
-/** Where the word that an error is about was written. */
-function spanOf(error: unknown, name: Expanded, words: readonly Expanded[]): Span {
+/** Where the word that an error is about was written; `shifted` is where the VM in use stands. */
+function spanOf(
+  error: unknown,
+  name: Expanded,
+  words: readonly Expanded[],
+  shifted: number,
+): Span {
   if (!(error instanceof WordError)) return name.span;
-  const word = words[error.index];
+  const inserted = error.words.length - words.length;
+  const index = inserted > 0 && error.index > shifted ? error.index - inserted : error.index;
+  const word = words[index];
   if (word === undefined) {
     const { end } = (words.at(-1) ?? name).span;
     return { start: end, end };

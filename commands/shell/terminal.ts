@@ -4,8 +4,9 @@
  *
  * @module
  */
-import { EventEmitter } from "node:events";
+import { terminalLook } from "../terminal_look.ts";
 import type { PersonTerminal } from "../verb.ts";
+import type { Size } from "./line_screen.ts";
 
 const CHUNK = 65536;
 
@@ -73,50 +74,22 @@ export class TerminalInput implements PersonTerminal {
   }
 }
 
-/** Keys for node:readline, handed to it as they are wanted. */
-export class KeyStream extends EventEmitter {
-  readonly isTTY = true;
-
-  /**
-   * Has readline act on keys, before this returns but for what its completer still works on.
-   *
-   * @param keys The keys' bytes
-   */
-  press(keys: Uint8Array): void {
-    this.emit("data", keys);
-  }
-
-  /** The line editor chooses the mode of the terminal, not readline. */
-  setRawMode(): this {
-    return this;
-  }
-
-  resume(): this {
-    return this;
-  }
-
-  pause(): this {
-    return this;
-  }
-}
-
-/** The terminal's screen for node:readline. */
-export class Screen extends EventEmitter {
-  readonly isTTY = true;
+/** The terminal's screen. */
+export class Screen {
   readonly #encoder = new TextEncoder();
 
-  get columns(): number {
-    try {
-      return Deno.consoleSize().columns || 80;
-    } catch {
-      return 80;
-    }
+  /** How large it is now. */
+  get size(): Size {
+    return terminalLook();
   }
 
-  write(text: string, done?: () => void): boolean {
+  /**
+   * Writes, before this returns.
+   *
+   * @param text The text, with the terminal's control sequences
+   */
+  write(text: string): void {
     const bytes = this.#encoder.encode(text);
     for (let at = 0; at < bytes.length;) at += Deno.stdout.writeSync(bytes.subarray(at));
-    done?.();
-    return true;
   }
 }

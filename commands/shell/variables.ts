@@ -1,20 +1,49 @@
 /**
- * The shell's variables. Those that are exported are the process's environment itself, so that
- * verbs in this process and programs that it starts see the same.
+ * The shell's variables. Those of the shell itself that are exported are the process's environment
+ * as well, so that verbs in this process and programs that it starts see the same.
  *
  * @module
  */
+import { UsageError } from "../../ffi/errors.ts";
 
-/** Variables by name; an exported one is a variable of the environment. */
+interface Variable {
+  readonly value: string;
+  readonly exported: boolean;
+}
+
+/** Those that follow a subshell's folder: no verb asks for them. */
+const FOLDERS: ReadonlySet<string> = new Set(["PWD", "OLDPWD"]);
+
+/** Variables by name. */
 export class Variables {
-  readonly #own = new Map<string, string>();
+  readonly #variables: Map<string, Variable>;
+  readonly #readonly: Set<string>;
+  readonly #scopes: Map<string, Variable | undefined>[] = [];
+  readonly #shared: boolean;
+  #diverged = false;
+
+  /** @param origin Those of the shell that a subshell is made from; the process's own if left out */
+  constructor(origin?: Variables) {
+    this.#shared = origin === undefined;
+    if (origin === undefined) {
+      const environment = Object.entries(Deno.env.toObject());
+      this.#variables = new Map(
+        environment.map(([name, value]) => [name, { value, exported: true }]),
+      );
+      this.#readonly = new Set();
+      return;
+    }
+    this.#variables = new Map(origin.#variables);
+    this.#readonly = new Set(origin.#readonly);
+    this.#diverged = origin.#diverged;
+  }
 
   /**
    * @param name A name
    * @returns Its value; undefined if it has none
    */
   get(name: string): string | undefined {
-    return this.#own.get(name) ?? Deno.env.get(name);
+    return this.#variables.get(name)?.value;
   }
 
   /**
@@ -22,10 +51,10 @@ export class Variables {
    *
    * @param name Its name
    * @param value Its value
+   * @throws {UsageError} If it is read-only
    */
   set(name: string, value: string): void {
-    if (Deno.env.has(name)) Deno.env.set(name, value);
-    else this.#own.set(name, value);
+    this.#put(name, { value, exported: this.#variables.get(name)?.exported ?? false });
   }
 
   /**
@@ -34,9 +63,8 @@ export class Variables {
    * @param name Its name
    * @param value Its value; the one it has, or nothing, if left out
    */
-  export(name: string, value = this.get(name) ?? ""): void {
-    this.#own.delete(name);
-    Deno.env.set(name, value);
+  export(name: string, value: string = this.get(name) ?? ""): void {
+    this.#put(name, { value, exported: true });
   }
 
   /**
@@ -45,17 +73,79 @@ export class Variables {
    * @param name Its name
    */
   unset(name: string): void {
-    this.#own.delete(name);
-    Deno.env.delete(name);
+    this.#put(name, undefined);
+  }
+
+  /**
+   * Keeps a variable as it is.
+   *
+   * @param name Its name
+   */
+  freeze(name: string): void {
+    this.#readonly.add(name);
+  }
+
+  /** Begins a function's own variables. */
+  enter(): void {
+    this.#scopes.push(new Map());
+  }
+
+  /** Ends them: what they had hidden is back. */
+  leave(): void {
+    for (const [name, variable] of this.#scopes.pop() ?? []) this.#put(name, variable);
+  }
+
+  /**
+   * Makes a variable the function's own.
+   *
+   * @param name Its name
+   * @throws {UsageError} Outside of a function
+   */
+  local(name: string): void {
+    const scope = this.#scopes.at(-1);
+    if (scope === undefined) {
+      throw new UsageError("Cannot make a variable local outside of a function", {
+        hint: `name() { local ${name}; …; }`,
+      });
+    }
+    if (!scope.has(name)) scope.set(name, this.#variables.get(name));
+  }
+
+  /** Those that programs are given. */
+  get environment(): Record<string, string> {
+    const environment: Record<string, string> = {};
+    for (const [name, { value, exported }] of this.#variables) {
+      if (exported) environment[name] = value;
+    }
+    return environment;
+  }
+
+  /** Whether they are no longer those of the process, which verbs see. */
+  get diverged(): boolean {
+    return this.#diverged;
   }
 
   /** The shell's own variables by name, in order. */
   own(): [name: string, value: string][] {
-    return [...this.#own].sort(([a], [b]) => a < b ? -1 : 1);
+    return [...this.#variables].filter(([, { exported }]) => !exported)
+      .map(([name, { value }]): [string, string] => [name, value])
+      .sort(([a], [b]) => a < b ? -1 : 1);
   }
 
   /** All names that have a value, in order. */
   names(): string[] {
-    return [...new Set([...this.#own.keys(), ...Object.keys(Deno.env.toObject())])].sort();
+    return [...this.#variables.keys()].sort();
+  }
+
+  #put(name: string, variable: Variable | undefined): void {
+    if (this.#readonly.has(name)) throw new UsageError(`${name} is read-only`);
+    const exported = this.#variables.get(name)?.exported === true || variable?.exported === true;
+    if (variable === undefined) this.#variables.delete(name);
+    else this.#variables.set(name, variable);
+    if (!exported) return;
+    if (!this.#shared) {
+      this.#diverged ||= !FOLDERS.has(name);
+    } else if (variable?.exported === true) Deno.env.set(name, variable.value);
+    else Deno.env.delete(name);
   }
 }

@@ -23,7 +23,7 @@ export const verb: Verb = {
     { name: "NAME", value: "vm", help: "the VM, a pattern, or - for handles on stdin" },
     {
       name: "DEVICE",
-      value: "text",
+      value: "device-verb",
       repeat: true,
       raw: true,
       help: "a device's verb and its words",

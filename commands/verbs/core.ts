@@ -10,6 +10,8 @@ import { registersFromJson } from "../../vmm/debug/register_files.ts";
 import { namedVms } from "../live/clients.ts";
 import { call } from "../live/json_rpc.ts";
 import { LiveInside } from "../live/live_inside.ts";
+import { Meter } from "../progress/meter.ts";
+import { metered } from "../progress/metered.ts";
 import type { Verb } from "../verb.ts";
 
 const SIGPIPE_STATUS = 141;
@@ -45,8 +47,12 @@ export const verb: Verb = {
         vcpus.map(({ cpu, registers }) => ({ cpu, registers: registersFromJson(registers) })),
         { physical: words.physical === true },
       );
+      const total = inside.memory.pieces.reduce((sum, { size }) => sum + size, 0);
+      using meter = new Meter(context, { label: vm.name, unit: "bytes", total });
       try {
-        for (const chunk of chunks) await context.write(chunk);
+        for (const chunk of metered(chunks, meter)) await context.write(chunk);
+        meter[Symbol.dispose]();
+        meter.summarize();
       } catch (error) {
         if (error instanceof Deno.errors.BrokenPipe) return SIGPIPE_STATUS;
         throw error;

@@ -20,9 +20,9 @@ export const verb: Verb = {
   flags: {},
   arguments: [
     { name: "NAME", value: "vm", help: "the VM, a pattern, or - for handles on stdin" },
-    { name: "DEVICE", value: "text", help: "the device's name" },
-    { name: "WORD", value: "text", help: "what it is to do" },
-    { name: "VALUE", value: "text", optional: true, help: "with what" },
+    { name: "DEVICE", value: "device", help: "the device's name" },
+    { name: "WORD", value: "device-word", help: "what it is to do" },
+    { name: "VALUE", value: "device-value", optional: true, help: "with what" },
   ],
   reads: "handles",
   writes: "handles",

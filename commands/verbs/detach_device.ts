@@ -26,7 +26,7 @@ export const verb: Verb = {
   },
   arguments: [
     { name: "NAME", value: "vm", help: "the VM, a pattern, or - for handles on stdin" },
-    { name: "DEVICE", value: "text", help: "the device's name" },
+    { name: "DEVICE", value: "device", help: "the device's name" },
   ],
   reads: "handles",
   writes: "handles",

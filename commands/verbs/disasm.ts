@@ -37,7 +37,8 @@ export const verb: Verb = {
   },
   arguments: [{
     name: "WORD",
-    value: "text",
+    value: "vm",
+    behind: "symbol",
     optional: true,
     repeat: true,
     help: "NAME, unless handles are on stdin, and ADDR",

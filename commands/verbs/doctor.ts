@@ -6,14 +6,20 @@
 import type { Finding } from "../doctor/finding.ts";
 import { outputFlag, outputFormat, writeRecords } from "../output.ts";
 import type { DataRecord, RecordLayout } from "../output.ts";
+import type { CellColor } from "../text_table.ts";
 import type { Verb } from "../verb.ts";
 
+const COLORS: Readonly<Record<string, CellColor>> = {
+  ok: "green",
+  warn: "yellow",
+  missing: "red",
+};
 const LAYOUT: RecordLayout = {
   name: "check",
   columns: [
-    { key: "state" },
+    { key: "state", color: (state) => COLORS[state] },
     { key: "check" },
-    { key: "detail" },
+    { key: "detail", whole: true },
   ],
 };
 

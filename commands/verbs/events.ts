@@ -4,7 +4,10 @@
  * @module
  */
 import { namedVms, vmNames } from "../live/clients.ts";
-import type { Verb } from "../verb.ts";
+import type { VmEvent } from "../live/event_log.ts";
+import { outputFlag, outputFormat } from "../output.ts";
+import { cutText, plainText } from "../text_cut.ts";
+import type { Verb, VerbContext } from "../verb.ts";
 import { followVms } from "../watch/follow_vms.ts";
 
 /** The row of `events`. */
@@ -23,6 +26,7 @@ export const verb: Verb = {
       help: "Of those before, only the ones of the last SECONDS; 0 for none",
     },
     "no-follow": { help: "Print those that were, and end" },
+    ...outputFlag,
   },
   arguments: [vmNames],
   reads: "handles",
@@ -30,6 +34,7 @@ export const verb: Verb = {
   examples: [{ line: `hvsh events web | jq -c 'select(.kind=="panic")'`, needs: "kvm" }],
   async run({ since, ...words }, context) {
     const vms = await Array.fromAsync(namedVms(words, context));
+    const table = outputFormat(words, context) === "table";
     let emitted: Promise<void> = Promise.resolve();
     await followVms(
       vms,
@@ -39,9 +44,26 @@ export const verb: Verb = {
         ...(since === undefined ? {} : { since: Date.now() - (since as number) * 1000 }),
       },
       context.signal,
-      (vm, event) =>
-        emitted = emitted.then(() => context.emit({ live: vm.name, ...event as object })),
+      (vm, event) => {
+        const record = { live: vm.name, ...event as VmEvent };
+        const write = () =>
+          table ? context.print(eventLine(record, context)) : context.emit(record);
+        return emitted = emitted.then(write);
+      },
     );
     return 0;
   },
 };
+
+/** A line as they come: nobody knows yet how wide the next one's words are. */
+function eventLine(
+  { live, time, device = "-", kind, ...details }: VmEvent & { readonly live: string },
+  { look }: VerbContext,
+): string {
+  const columns = [time, live.padEnd(12), device.padEnd(8), kind.padEnd(12)];
+  const more = Object.values(details).map((value) =>
+    typeof value === "string" ? value : JSON.stringify(value)
+  );
+  const line = plainText([...columns, ...more].join("  ").trimEnd());
+  return `${look === undefined ? line : cutText(line, look.columns)}\n`;
+}

@@ -11,6 +11,7 @@ import { call } from "../live/json_rpc.ts";
 import type { ForkRecord } from "../live/methods/fork.ts";
 import type { Handle } from "../live/owner.ts";
 import type { RunDirectory } from "../live/run_directory.ts";
+import { Meter } from "../progress/meter.ts";
 import type { Verb, Words } from "../verb.ts";
 
 /** The row of `fork`. */
@@ -52,8 +53,13 @@ export const verb: Verb = {
     }
     for await (const vm of namedVms({ name: words.vm }, context)) {
       const from = await call(vm.control, "fork.source") as ForkRecord;
+      using meter = new Meter(context, {
+        ...{ label: vm.name, unit: "copies", prints: true },
+        total: count as number,
+      });
       for (let i = 1; i <= (count as number); i++) {
         await context.emit(await fork(from, nameOf(words.name, vm, count as number, i), words));
+        meter.done = i;
       }
     }
     return 0;

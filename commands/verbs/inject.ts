@@ -44,6 +44,7 @@ export const verb: Verb = {
   arguments: [{
     name: "NAME",
     value: "vm",
+    behind: KINDS,
     repeat: true,
     help: "the VMs, then `nmi`, `mce`, `vector N` or `sysrq KEY`",
   }],

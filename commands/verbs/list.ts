@@ -7,11 +7,15 @@ import { namedVms, request } from "../live/clients.ts";
 import type { Handle } from "../live/owner.ts";
 import { findVms, type RunDirectory } from "../live/run_directory.ts";
 import { readStatus } from "../live/status_file.ts";
-import { outputFlag, type RecordLayout, writeRecords } from "../output.ts";
+import { outputFlag, type RecordLayout, stateColor, writeRecords } from "../output.ts";
 import type { Verb } from "../verb.ts";
 
 const LAYOUT: RecordLayout = {
-  columns: [{ key: "live" }, { key: "pid", right: true }, { key: "state" }],
+  columns: [{ key: "live" }, { key: "pid", right: true }, {
+    key: "state",
+    whole: true,
+    color: stateColor,
+  }],
   name: "live",
 };
 

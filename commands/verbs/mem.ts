@@ -5,14 +5,18 @@
  */
 import { UsageError, VmError } from "../../ffi/errors.ts";
 import { searchPhysical, searchVirtual } from "../../vmm/debug/memory_search.ts";
+import type { ProcessMemory } from "../../vmm/debug/process_memory.ts";
 import { parseSize } from "../../vmm/size.ts";
 import { hexDump } from "../hex_dump.ts";
 import { hostErrno } from "../host_errno.ts";
 import { namedVms, request } from "../live/clients.ts";
-import { call } from "../live/json_rpc.ts";
+import { call, VmGoneError } from "../live/json_rpc.ts";
 import { LiveInside, numericAddress } from "../live/live_inside.ts";
 import { type AddressKind, openAccess, readChunks } from "../live/memory_access.ts";
 import type { RunDirectory } from "../live/run_directory.ts";
+import { Meter } from "../progress/meter.ts";
+import { metered, meteredAsync } from "../progress/metered.ts";
+import { fileSize } from "../progress/read_position.ts";
 import { type DataRecord, outputFlag, type RecordLayout, writeRecords } from "../output.ts";
 import { absolutePath } from "../image_path.ts";
 import type { Verb, VerbContext, Words } from "../verb.ts";
@@ -51,7 +55,8 @@ export const verb: Verb = {
     { name: "ACTION", value: ACTIONS, help: ACTIONS.join(", ") },
     {
       name: "WORD",
-      value: "text",
+      value: "vm",
+      behind: "symbol",
       optional: true,
       repeat: true,
       help: "NAME, unless handles are on stdin, and what the action wants",
@@ -116,8 +121,12 @@ async function read(
     const access = await openAccess(inside, words as AddressKind);
     const start = await inside.address(where!);
     let at = start;
+    using meter = new Meter(context, {
+      ...{ label: vm.name, unit: "bytes", prints: true },
+      total: length,
+    });
     try {
-      for (const chunk of readChunks(access, start, length)) {
+      for (const chunk of metered(readChunks(access, start, length), meter)) {
         if (context.forPerson) await context.print(hexDump(at, chunk));
         else await context.write(chunk);
         at += BigInt(chunk.length);
@@ -140,15 +149,31 @@ async function write(
     using inside = await LiveInside.open(vm);
     const access = await openAccess(inside, words as AddressKind);
     let at = await inside.address(where!);
-    for await (const bytes of source(file, context)) {
+    const total = fileSize(file === undefined ? context.stdin : absolutePath(file, context.cwd));
+    using meter = new Meter(context, { label: vm.name, unit: "bytes", total });
+    for await (const bytes of meteredAsync(source(file, context), meter)) {
       access.write(at, bytes as Uint8Array<ArrayBuffer>);
       at += BigInt(bytes.length);
     }
-    await call(vm.control, "inspect.written", { ranges: inside.memory.takeWritten() });
+    const handle = await tellWritten(vm, inside.memory);
     // Where bytes came in, nobody waits for handles.
-    if (file !== undefined) await context.emit(await request(vm, "status"));
+    if (file !== undefined) await context.emit(handle);
   }
   return 0;
+}
+
+/**
+ * Tells the owner what its dirty log does not see, and gives the VM's handle. What was written may have
+ * made the guest end, which is no failure.
+ */
+async function tellWritten(vm: RunDirectory, memory: ProcessMemory): Promise<object> {
+  try {
+    await call(vm.control, "inspect.written", { ranges: memory.takeWritten() });
+    return await request(vm, "status");
+  } catch (error) {
+    if (!(error instanceof VmGoneError)) throw error;
+    return { live: vm.name, state: "ended" };
+  }
 }
 
 /** What is to be written: a file, or the bytes on stdin. */

@@ -6,10 +6,11 @@
 import { UsageError } from "../../ffi/errors.ts";
 import { namedVms, vmNames } from "../live/clients.ts";
 import { migrate, type MigrateOptions } from "../live/migrate.ts";
+import { sizeText } from "../progress/amount_text.ts";
+import { Meter } from "../progress/meter.ts";
 import type { Verb, VerbContext, Words } from "../verb.ts";
 
 const DOWNTIME_MILLISECONDS = 50;
-const MIB = 2 ** 20;
 
 /** The row of `migrate`. */
 export const verb: Verb = {
@@ -29,7 +30,7 @@ export const verb: Verb = {
     },
     rate: { value: "size", metavar: "SIZE", help: "bytes a second at most while the VM runs" },
     "give-up": { help: "leave the VM here if it changes memory too fast for the downtime" },
-    verbose: { short: "v", help: "a line for each round on stderr, as on a terminal" },
+    verbose: { short: "v", help: "a line for each round on stderr" },
   },
   arguments: [{ ...vmNames, repeat: false, help: "the VM; its handle on stdin if left out" }],
   rest: { name: "COMMAND", value: "text", repeat: true, help: "leads to `hvsh restore --live`" },
@@ -41,18 +42,21 @@ export const verb: Verb = {
   ],
   async run(words, context) {
     const options = optionsOf(words, context);
-    const shown = words.verbose === true || Deno.stderr.isTerminal();
+    const shown = words.verbose === true;
     for await (const vm of namedVms(words, context)) {
       const note = (text: string) => context.note(`hvsh migrate: ${vm.name}: ${text}`);
+      using meter = new Meter(context, { label: vm.name, phase: "begins", unit: "bytes" });
       const moved = await migrate(vm, options, {
+        meter,
         round({ round, bytes, milliseconds }) {
-          if (shown) note(`round ${round}: ${amount(bytes)} in ${milliseconds.toFixed(0)} ms`);
+          if (shown) note(`round ${round}: ${sizeText(bytes)} in ${milliseconds.toFixed(0)} ms`);
         },
         note,
       });
+      meter[Symbol.dispose]();
       const { bytes, rounds, milliseconds, downtime, exit } = moved;
       note(
-        `${amount(bytes)} in ${(milliseconds / 1000).toFixed(1)} s and ${rounds + 1} rounds, ` +
+        `${sizeText(bytes)} in ${(milliseconds / 1000).toFixed(1)} s and ${rounds + 1} rounds, ` +
           `downtime ${downtime.toFixed(0)} ms`,
       );
       await context.emit(exit);
@@ -77,8 +81,4 @@ function optionsOf(words: Words, { cwd }: VerbContext): MigrateOptions {
     rate: typeof rate === "number" ? rate : Infinity,
     giveUp: words["give-up"] === true,
   };
-}
-
-function amount(bytes: number): string {
-  return `${(bytes / MIB).toFixed(1)} MiB`;
 }

@@ -14,7 +14,7 @@ export const verb: Verb = {
     "Holds every vCPU between two instructions and passes the handles on. Memory and devices keep what they have; `resume` goes on.",
   group: "live",
   flags: {},
-  arguments: [vmNames],
+  arguments: [{ ...vmNames, value: "running-vm" }],
   reads: "handles",
   writes: "handles",
   examples: [{ line: "hvsh list | hvsh pause", needs: "kvm" }],

@@ -26,14 +26,20 @@ export const verb: Verb = {
   group: "live",
   flags: {
     cpu: { value: "number", metavar: "N", help: "Only this vCPU (all; --set: 0)" },
-    get: { value: "text", metavar: "NAME", repeat: true, help: "A register to show" },
-    set: { value: "text", metavar: "NAME=VALUE", repeat: true, help: "A register to set" },
+    get: { value: "register", metavar: "NAME", repeat: true, help: "A register to show" },
+    set: {
+      value: "register-setting",
+      metavar: "NAME=VALUE",
+      repeat: true,
+      help: "A register to set",
+    },
   },
   arguments: [{
     name: "WORD",
     value: "vm",
     optional: true,
     repeat: true,
+    behind: "register-group",
     help: "VMs, groups of registers, more NAME=VALUE",
   }],
   reads: "handles",
@@ -92,8 +98,9 @@ async function show(names: readonly string[], words: Words, context: VerbContext
       registers: Record<string, string>;
     }[];
     for (const { cpu, registers } of found) {
-      if (context.forPerson) await context.print(registerText(vm.name, cpu, registers));
-      else await context.emit({ live: vm.name, cpu, ...registers });
+      if (context.forPerson) {
+        await context.print(registerText(vm.name, cpu, registers, context.look?.columns));
+      } else await context.emit({ live: vm.name, cpu, ...registers });
     }
   }
   return 0;

@@ -9,8 +9,11 @@ import { detach, detachArrival } from "../live/detach.ts";
 import { escapeFlag } from "../live/escape.ts";
 import { deviceChange, setFlag } from "../live/device_change.ts";
 import { restoredMachine, type RestoreOrder } from "../live/restored_machine.ts";
+import type { Handle } from "../live/owner.ts";
+import { runAttached, type RunOptions } from "../live/run_machine.ts";
 import { type RecordLayout, writeRecords } from "../output.ts";
-import { runAttached } from "../live/run_machine.ts";
+import { meteredAsync } from "../progress/metered.ts";
+import { meterProcess, restoreMeter } from "../progress/restore_meter.ts";
 import type { Verb, VerbContext, Words } from "../verb.ts";
 
 /** What the state wants is not there. */
@@ -36,6 +39,16 @@ export const verb: Verb = {
       metavar: "FILE",
       repeat: true,
       help: "what has changed since, from `hvsh snapshot --diff`; the oldest first",
+    },
+    disks: {
+      value: "path",
+      metavar: "DIR",
+      help: "write the disks that `snapshot --disks` has put into the state as DIR/NAME.img",
+    },
+    lazy: {
+      help:
+        "run while memory still comes: what the guest touches first is waited for, or read at once from " +
+        "a file; a stream that turns out damaged ends the VM then, with status 125",
     },
     edited: { help: "take records as they are that were changed by hand" },
     force: { help: "go on although this host's CPU lacks features, or files have changed" },
@@ -73,6 +86,7 @@ export const verb: Verb = {
       ...(typeof words.timeout === "number" ? { timeout: words.timeout } : {}),
     };
     const bytes = order.path === undefined ? streamOf(context) : undefined;
+    if (order.lazy === true) requireLazy(words, context);
     if (words.explain) return await explain(order, context);
     if (words.live) {
       requirePipes(bytes, context);
@@ -80,15 +94,37 @@ export const verb: Verb = {
       return 0;
     }
     if (words.detach) {
-      await context.emit(await detach({ restore: order, options }, bytes));
+      await context.emit(await detached(order, options, bytes, context));
       return 0;
     }
     const escape = typeof words.escape === "string" ? { escape: words.escape } : {};
     const stdinFree = order.path !== undefined;
-    const make = () => restoredMachine(order, bytes === "inherit" ? undefined : bytes);
+    const make = async () => {
+      using meter = restoreMeter(order, context);
+      return await restoredMachine(order, {
+        bytes: bytes === "inherit" ? undefined : bytes,
+        meter,
+      });
+    };
     return await runAttached(make, { ...options, ...escape, stdinFree }, context);
   },
 };
+
+async function detached(
+  order: RestoreOrder,
+  options: RunOptions,
+  bytes: ReturnType<typeof streamOf> | undefined,
+  context: VerbContext,
+): Promise<Handle> {
+  using meter = restoreMeter(order, context);
+  if (typeof bytes === "object") {
+    return await detach({ restore: order, options }, meteredAsync(bytes, meter));
+  }
+  using stack = new DisposableStack();
+  return await detach({ restore: order, options }, bytes, (pid) => {
+    if (context.progress === true) stack.use(meterProcess(meter, pid, order));
+  });
+}
 
 const LAYOUT: RecordLayout = {
   columns: [
@@ -125,6 +161,22 @@ function requirePipes(bytes: ReturnType<typeof streamOf> | undefined, context: V
   });
 }
 
+/** Memory that comes later is waited for by threads that end only with their process. */
+function requireLazy(words: Words, context: VerbContext): void {
+  if (words.disks !== undefined) {
+    throw new UsageError("--lazy runs the VM before its disks have come: --disks waits for them");
+  }
+  if (words.live === true || (words.diff as readonly string[] | undefined)?.length) {
+    throw new UsageError(
+      `--lazy takes one whole state: ${words.live ? "--live" : "--diff"} has none`,
+    );
+  }
+  if (words.detach === true || context.stdin !== undefined) return;
+  throw new UsageError("--lazy is for a VM in a process of its own", {
+    hint: "hvsh restore -d --lazy",
+  });
+}
+
 function orderOf(words: Words, { cwd }: VerbContext): RestoreOrder {
   const { path, name, set = [], diff = [] } = words;
   return {
@@ -135,5 +187,7 @@ function orderOf(words: Words, { cwd }: VerbContext): RestoreOrder {
     edited: words.edited === true,
     force: words.force === true,
     clockStopped: words["stop-clock"] === true,
+    ...(words.lazy === true ? { lazy: true } : {}),
+    ...(typeof words.disks === "string" ? { disks: resolve(cwd, words.disks) } : {}),
   };
 }

@@ -29,7 +29,7 @@ export const verb: Verb = {
       help: "with --wait: end a VM after that, with status 124",
     },
   },
-  arguments: [vmNames],
+  arguments: [{ ...vmNames, value: "paused-vm" }],
   reads: "handles",
   writes: "handles",
   examples: [

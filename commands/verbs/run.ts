@@ -10,7 +10,8 @@ import { applyBuildFlags, bootsFromWords, buildFlags } from "../build_flags.ts";
 import { documents } from "../documents.ts";
 import { detach } from "../live/detach.ts";
 import { escapeFlag } from "../live/escape.ts";
-import { runAttached } from "../live/run_machine.ts";
+import { folderPath } from "../image_path.ts";
+import { runAttached, type RunOptions } from "../live/run_machine.ts";
 import { readStream } from "../stdin_image.ts";
 import type { Verb, VerbContext, Words } from "../verb.ts";
 
@@ -22,7 +23,9 @@ export const verb: Verb = {
     "Runs the VM whose document is on stdin, or the one that IMAGE and the builders' flags describe. " +
     "The guest's first serial port is stdout and, where stdin is not taken by a document or an " +
     "image, stdin. The exit status is the guest's own where it gave one; 101 panic, 102 triple " +
-    "fault, 124 timeout, 125 hvsh failed.",
+    "fault, 124 timeout, 125 hvsh failed. With a COMMAND the guest runs that one, as root in the host's " +
+    "files, which it can read and not write; folders of --share are at their own paths, and writable if " +
+    "they are shared so; /tmp and /run are its own. Its stdin, stdout, stderr and status are hvsh's.",
   group: "run",
   flags: {
     ...buildFlags,
@@ -34,6 +37,12 @@ export const verb: Verb = {
       help: "end the VM after that, with status 124",
     },
     escape: escapeFlag,
+    modules: {
+      value: "path",
+      metavar: "DIR",
+      help: "with a COMMAND: the kernel's modules (beside it, or this host's of its version)",
+    },
+    verbose: { short: "v", help: "with a COMMAND: show what the kernel says, on stderr" },
   },
   arguments: [{
     name: "IMAGE",
@@ -41,6 +50,7 @@ export const verb: Verb = {
     optional: true,
     help: "a kernel, multiboot image or boot sector",
   }],
+  rest: { name: "COMMAND", value: "text", repeat: true, help: "what the guest runs" },
   reads: "document",
   writes: "console",
   examples: [
@@ -50,6 +60,7 @@ export const verb: Verb = {
       needs: "kvm",
     },
     { line: "hvsh create | hvsh kernel bzImage | hvsh run -d -n web", needs: "kvm" },
+    { line: "seq 9 | hvsh run bzImage --share '. --writable' -- tee numbers | tac", needs: "kvm" },
   ],
   async run(words, context) {
     const { document, stdinFree } = await documentOf(words, context);
@@ -57,6 +68,12 @@ export const verb: Verb = {
       paused: words.paused === true,
       ...(typeof words.timeout === "number" ? { timeout: words.timeout } : {}),
     };
+    if (words.command !== undefined) {
+      return await runCommand(words, document, { ...options, stdinFree }, context);
+    }
+    for (const name of ["modules", "verbose"]) {
+      if (words[name] !== undefined) throw new UsageError(`--${name} is for a command, behind --`);
+    }
     if (words.detach) {
       await context.emit(await detach({ run: document, options }));
       return 0;
@@ -66,6 +83,29 @@ export const verb: Verb = {
     return await runAttached(make, { ...options, ...escape, stdinFree }, context);
   },
 };
+
+async function runCommand(
+  words: Words,
+  document: VmDocument,
+  options: RunOptions & { readonly stdinFree: boolean },
+  context: VerbContext,
+): Promise<number> {
+  if (words.detach) {
+    throw new UsageError("A command's streams are here: it cannot be detached", {
+      hint: "without -d, and & behind the line",
+    });
+  }
+  const { runGuestCommand } = await import("../guest_command/run_guest_command.ts");
+  return await runGuestCommand(document, {
+    ...options,
+    argv: words.command as readonly string[],
+    verbose: words.verbose === true,
+    ...(typeof words.modules === "string"
+      ? { modules: folderPath(words.modules, context.cwd) }
+      : {}),
+    ...(typeof words.escape === "string" ? { escape: words.escape } : {}),
+  }, context);
+}
 
 /** The document that the words describe, else the one on stdin; and whether stdin is left over. */
 async function documentOf(

@@ -11,8 +11,10 @@ import type { StreamSink } from "../../vmm/state/stream_writer.ts";
 import { namedVms, vmNames } from "../live/clients.ts";
 import { HeldVm } from "../live/held_vm.ts";
 import { writeFolder } from "../live/snapshot_folder.ts";
-import { writeBeside, writeSnapshot } from "../live/snapshot_stream.ts";
+import { disksOf, writeBeside, writeSnapshot } from "../live/snapshot_stream.ts";
 import { snapshotId } from "../live/snapshot_id.ts";
+import { Meter } from "../progress/meter.ts";
+import { meteredSink, meteredVm } from "../progress/metered.ts";
 import type { Verb, VerbContext } from "../verb.ts";
 
 const SIGPIPE_STATUS = 141;
@@ -38,6 +40,10 @@ export const verb: Verb = {
       metavar: "BASE",
       help: "write only what has changed since the stream in BASE, which had --track or --diff too",
     },
+    disks: {
+      help:
+        "write the disks' contents too, while the VM stands: images, and overlays merged into theirs",
+    },
     stop: { help: "end the VM where it stands, in place of letting it go on" },
   },
   arguments: [{ ...vmNames, repeat: false, help: "the VM; its handle on stdin if left out" }],
@@ -46,6 +52,7 @@ export const verb: Verb = {
   examples: [
     { line: "hvsh snapshot web | zstd > web.tzst", needs: "kvm" },
     { line: "hvsh pause web | hvsh snapshot | tar xO vm.json | jq .devices", needs: "kvm" },
+    { line: "hvsh snapshot web --disks | zstd > all.tzst", needs: "kvm" },
     { line: "hvsh snapshot web --track -o base.tar", needs: "kvm" },
     { line: "hvsh snapshot web --diff base.tar > changes.tar", needs: "kvm" },
     {
@@ -57,6 +64,9 @@ export const verb: Verb = {
     const { output, stop, track, diff } = words;
     if (diff !== undefined && typeof output === "string" && output.endsWith("/")) {
       throw new UsageError("A folder that is mapped has all of memory: --diff writes a stream");
+    }
+    if (diff !== undefined && words.disks === true) {
+      throw new UsageError("--disks writes whole disks, and --diff what has changed: choose one");
     }
     if (output === undefined && context.forPerson) {
       throw new UsageError("A stream is no text for a terminal", {
@@ -70,19 +80,29 @@ export const verb: Verb = {
       });
       // Who reads the end of a stream may have the VM go on at once: with its disks, taps and name.
       const handOver = stop === true && typeof output !== "string" && !isFile(context);
+      using meter = new Meter(context, { label: vm.name, unit: "bytes" });
+      const toFolder = typeof output === "string" && output.endsWith("/");
+      using opened = new DisposableStack();
+      const disks = words.disks === true ? { disks: disksOf(held.state, opened) } : {};
+      const { state, memory } = held;
+      const metered = meteredVm({ state, memory, ...disks }, meter, toFolder);
+      const write = (sink: StreamSink, last?: () => Promise<void>) =>
+        writeSnapshot(metered, meteredSink(sink, meter), last);
       try {
-        if (typeof output === "string" && output.endsWith("/")) {
-          await writeFolder(resolve(context.cwd, output), held);
+        if (toFolder) {
+          await writeFolder(resolve(context.cwd, output), metered);
         } else if (typeof output === "string") {
-          await writeBeside(resolve(context.cwd, output), (sink) => writeSnapshot(held, sink));
-        } else if (handOver) await writeSnapshot(held, sinkOf(context), () => held.end());
-        else await writeSnapshot(held, sinkOf(context));
+          await writeBeside(resolve(context.cwd, output), write);
+        } else if (handOver) await write(sinkOf(context), () => held.end());
+        else await write(sinkOf(context));
+        meter[Symbol.dispose]();
       } catch (error) {
         if (isBrokenPipe(error)) return SIGPIPE_STATUS;
         throw error;
       }
       if (stop !== true) await held.release();
       else if (!handOver) await held.end();
+      meter.summarize(); // the VM goes on, should the terminal stand
       return 0; // a stream is one VM's
     }
     return 0;

@@ -7,14 +7,20 @@ import { formatSize } from "../../vmm/size.ts";
 import { eachVm, vmNames } from "../live/clients.ts";
 import { call } from "../live/json_rpc.ts";
 import { exitRecord } from "../live/owner.ts";
-import { type DataRecord, outputFlag, type RecordLayout, writeRecords } from "../output.ts";
+import {
+  type DataRecord,
+  outputFlag,
+  type RecordLayout,
+  stateColor,
+  writeRecords,
+} from "../output.ts";
 import type { Verb } from "../verb.ts";
 
 const LAYOUT: RecordLayout = {
   columns: [
     { key: "live" },
     { key: "pid", right: true },
-    { key: "state" },
+    { key: "state", whole: true, color: stateColor },
     { key: "seconds", right: true },
     { key: "cpus", right: true },
     {
@@ -45,10 +51,12 @@ export const verb: Verb = {
   examples: [{ line: "hvsh status web | jq .state", needs: "kvm" }],
   async run(words, context) {
     const records: DataRecord[] = [];
-    const keep = { input: context.input, note: (text: string) => context.note(text) };
     await eachVm(
       words,
-      { ...keep, emit: (value) => Promise.resolve(void records.push(value as DataRecord)) },
+      {
+        input: context.input,
+        emit: (value) => Promise.resolve(void records.push(value as DataRecord)),
+      },
       async (vm) => {
         if (!vm.live) return exitRecord(vm);
         return await call(vm.control, "control.describe");

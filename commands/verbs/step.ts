@@ -30,7 +30,7 @@ export const verb: Verb = {
   arguments: [
     {
       name: "NAME",
-      value: "vm",
+      value: "paused-vm",
       optional: true,
       help: "the VM, a pattern, or - for handles on stdin",
     },

@@ -31,7 +31,7 @@ export const verb: Verb = {
       repeat: true,
       help: "Only these: io, mmio, hlt, intr (a kick), shutdown, x86_rdmsr…",
     },
-    device: { value: "text", metavar: "NAME", help: "Only those that this device answers" },
+    device: { value: "device", metavar: "NAME", help: "Only those that this device answers" },
     port: { value: "text", metavar: "PORT[-PORT]", help: "Only accesses to these ports" },
     address: { value: "text", metavar: "ADDR[-ADDR]", help: "Only accesses to these addresses" },
     cpu: { value: "number", metavar: "N", repeat: true, help: "Only of this vCPU" },

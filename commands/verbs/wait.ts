@@ -8,7 +8,8 @@ import { namedVms, vmNames } from "../live/clients.ts";
 import { call } from "../live/json_rpc.ts";
 import { type ExitRecord, type Handle, takeExit } from "../live/owner.ts";
 import type { RunDirectory } from "../live/run_directory.ts";
-import type { Verb } from "../verb.ts";
+import { Meter } from "../progress/meter.ts";
+import type { Verb, VerbContext } from "../verb.ts";
 
 /** The row of `wait`. */
 export const verb: Verb = {
@@ -30,7 +31,8 @@ export const verb: Verb = {
   async run(words, context) {
     let status = 0;
     for await (const vm of namedVms(words, context, { ended: true })) {
-      const record = words.stop === true ? await standing(vm) : await exitOf(vm);
+      const record = await waited(vm, words.stop === true, context);
+      if (record === undefined) break;
       status = "status" in record ? record.status : 0;
       await context.emit(record);
     }
@@ -38,19 +40,23 @@ export const verb: Verb = {
   },
 };
 
-async function exitOf(vm: RunDirectory): Promise<ExitRecord> {
-  return await ask(vm, "control.wait") as ExitRecord;
-}
-
-async function standing(vm: RunDirectory): Promise<Handle | ExitRecord> {
-  return await ask(vm, "debug.wait") as Handle | ExitRecord;
+/** Who looks is told of what is waited for. Undefined if nobody wants to know any more. */
+async function waited(
+  vm: RunDirectory,
+  stop: boolean,
+  context: VerbContext,
+): Promise<Handle | ExitRecord | undefined> {
+  const phase = stop ? "waiting until it stands" : "waiting for its end";
+  using _meter = new Meter(context, { label: vm.name, phase });
+  const method = stop ? "debug.wait" : "control.wait";
+  return await ask(vm, method, context.signal) as Handle | ExitRecord | undefined;
 }
 
 /** Asks a VM for something that tells of its end too, or reads the word that it left of that. */
-async function ask(vm: RunDirectory, method: string): Promise<unknown> {
+async function ask(vm: RunDirectory, method: string, signal: AbortSignal): Promise<unknown> {
   if (vm.live) {
     try {
-      return await call(vm.control, method);
+      return await call(vm.control, method, {}, signal);
     } catch (error) {
       // It may have ended between the look and the call; then its last word is in its folder.
       const record = takeExit(vm);

@@ -7,10 +7,19 @@ import { HvshError } from "../../ffi/errors.ts";
 import { readTextFile } from "../../ffi/files.ts";
 import { request } from "../live/clients.ts";
 import type { RunDirectory } from "../live/run_directory.ts";
+import type { FigureRecord } from "../../vmm/debug/machine_figures.ts";
 import { difference, figuresOf, type VmFigures } from "./figures.ts";
 
+/** Bytes a second of disks and shared folders, and of networks, consoles and sockets. */
+interface TransferRates {
+  readonly read: number;
+  readonly written: number;
+  readonly received: number;
+  readonly sent: number;
+}
+
 /** One VM. */
-export interface VmRates {
+export interface VmRates extends TransferRates {
   readonly live: string;
   readonly pid: number;
   /** `running`, `paused`; `?` of one that does not answer. */
@@ -24,20 +33,53 @@ export interface VmRates {
   readonly memory: number;
   /** Bytes that its owner has in the host's memory, the guest's among them. */
   readonly resident: number;
-  /** Bytes a second of disks and shared folders, and of networks. */
-  readonly read: number;
-  readonly written: number;
-  readonly received: number;
-  readonly sent: number;
 }
 
-/** Which figures of devices make up a rate. */
-const DEVICE_FIGURES = {
+/** One vCPU; percents are of one CPU of the host. */
+export interface VcpuRates {
+  readonly live: string;
+  readonly vcpu: number;
+  readonly cpu_percent: number;
+  /** In the host's kernel: KVM's own work. */
+  readonly system_percent: number;
+  /** Ready to run while others had the CPU. */
+  readonly wait_percent: number;
+  readonly exits: number;
+}
+
+/** One device. */
+export interface DeviceRates extends TransferRates {
+  readonly live: string;
+  readonly device: string;
+  /** Requests and packets a second. */
+  readonly operations: number;
+  /** Those that failed or were dropped, a second. */
+  readonly errors: number;
+  /** How often it told its driver of something, and its driver it, a second. */
+  readonly interrupts: number;
+  readonly notifications: number;
+}
+
+/** One look at a VM and its parts. */
+export interface VmLook {
+  readonly vm: VmRates;
+  readonly vcpus: readonly VcpuRates[];
+  readonly devices: readonly DeviceRates[];
+}
+
+/** Which figures of devices make up a rate of bytes. */
+const TRANSFERS = {
   read: ["bytes_read"],
   written: ["bytes_written"],
-  received: ["rx_bytes"],
-  sent: ["tx_bytes"],
+  received: ["rx_bytes", "received_bytes", "received"],
+  sent: ["tx_bytes", "sent_bytes", "transmitted"],
 } as const;
+/** Which ones count what was done, and what was not. */
+const OPERATIONS = [
+  ...["requests", "reads", "writes", "flushes", "discards", "write_zeroes"],
+  ...["rx_packets", "tx_packets", "received_packets", "sent_packets"],
+];
+const ERRORS = ["errors", "rx_errors", "tx_errors", "rx_dropped", "tx_dropped"];
 
 const ANSWER_MILLISECONDS = 1000;
 const PAGE = 4096;
@@ -55,9 +97,9 @@ export class VmObserver {
    * Looks at VMs.
    *
    * @param vms The VMs
-   * @returns A record for each that lives; rates are since the last look, 0 for one that is new
+   * @returns What each that lives does; rates are since the last look, 0 for one that is new
    */
-  async look(vms: readonly RunDirectory[]): Promise<VmRates[]> {
+  async look(vms: readonly RunDirectory[]): Promise<VmLook[]> {
     const looks = await Promise.all(vms.map((vm) => lookAt(vm)));
     const before = this.#before;
     this.#before = new Map();
@@ -82,39 +124,73 @@ async function lookAt(vm: RunDirectory): Promise<Look | undefined> {
   }
 }
 
-function rates(live: string, before: Look | undefined, { pid, figures }: Look): VmRates {
+function rates(live: string, before: Look | undefined, { pid, figures }: Look): VmLook {
   const resident = residentBytes(pid);
-  const none = { vcpus: 0, cpu_percent: 0, exits: 0, memory: 0, resident };
   if (figures === undefined) {
-    return { live, pid, state: "?", ...none, read: 0, written: 0, received: 0, sent: 0 };
+    const none = { vcpus: 0, cpu_percent: 0, exits: 0, memory: 0, resident };
+    const vm = { live, pid, state: "?", ...none, ...transfers(() => 0) };
+    return { vm, vcpus: [], devices: [] };
   }
   const was = before?.figures;
   const seconds = was === undefined ? Infinity : (figures.at - was.at) / 1000;
   const records = difference(was?.records ?? figures.records, figures.records);
-  const sum = (part: string, names: readonly string[]) => {
-    let total = 0;
-    for (const record of records) {
-      if (record.part !== part) continue;
-      for (const name of names) total += Number(record.figures[name] ?? 0);
-    }
-    return total;
-  };
-  const perSecond = (part: string, names: readonly string[]) =>
-    Math.max(0, Math.round(sum(part, names) / seconds));
+  const vcpus = records.filter(({ part }) => part === "vcpu");
+  const devices = records.filter(({ part }) => part === "device");
+  const perSecond = (of: readonly FigureRecord[], names: readonly string[]) =>
+    Math.max(0, Math.round(sum(of, names) / seconds));
+  const percent = (of: readonly FigureRecord[], name: string) =>
+    Math.max(0, Math.round(sum(of, [name]) / seconds / 1e6) / 10);
   return {
-    live,
-    pid,
-    state: figures.state,
-    vcpus: records.filter(({ part }) => part === "vcpu").length,
-    cpu_percent: Math.round(sum("vcpu", ["cpu_ns"]) / seconds / 1e6) / 10,
-    exits: perSecond("vcpu", ["exits"]),
-    memory: figures.memory,
-    resident,
-    read: perSecond("device", DEVICE_FIGURES.read),
-    written: perSecond("device", DEVICE_FIGURES.written),
-    received: perSecond("device", DEVICE_FIGURES.received),
-    sent: perSecond("device", DEVICE_FIGURES.sent),
+    vm: {
+      live,
+      pid,
+      state: figures.state,
+      vcpus: vcpus.length,
+      cpu_percent: percent(vcpus, "cpu_ns"),
+      exits: perSecond(vcpus, ["exits"]),
+      memory: figures.memory,
+      resident,
+      ...transfers((names) => perSecond(devices, names)),
+    },
+    vcpus: vcpus.map((record) => ({
+      live,
+      vcpu: record.id as number,
+      cpu_percent: percent([record], "cpu_ns"),
+      system_percent: percent([record], "system_ns"),
+      wait_percent: percent([record], "wait_ns"),
+      exits: perSecond([record], ["exits"]),
+    })),
+    devices: devices.map((record) => ({
+      live,
+      device: record.id as string,
+      ...transfers((names) => perSecond([record], names)),
+      operations: perSecond([record], OPERATIONS),
+      errors: perSecond([record], ERRORS),
+      interrupts: perSecond([record], ["interrupts"]),
+      notifications: perSecond([record], ["notifications"]),
+    })),
   };
+}
+
+function transfers(rate: (names: readonly string[]) => number): TransferRates {
+  return {
+    read: rate(TRANSFERS.read),
+    written: rate(TRANSFERS.written),
+    received: rate(TRANSFERS.received),
+    sent: rate(TRANSFERS.sent),
+  };
+}
+
+function sum(records: readonly FigureRecord[], names: readonly string[]): number {
+  let total = 0;
+  for (const { figures } of records) {
+    for (const [figure, value] of Object.entries(figures)) {
+      // A console's port has its name before the figure's.
+      const name = figure.slice(figure.lastIndexOf(".") + 1);
+      if (names.includes(name)) total += Number(value);
+    }
+  }
+  return total;
 }
 
 /** The second figure of /proc/PID/statm (proc(5)), in bytes; 0 of a process that has just ended. */

@@ -18,3 +18,8 @@ export function call(fd: number, request: Request, argument: number | bigint = 0
 export function callWith(fd: number, request: Request, argument: Uint8Array<ArrayBuffer>): number {
   return check(libc.ioctl_pointer(fd, Ioctl[request], argument), `KVM_${request}`);
 }
+
+/** An ioctl that a host or a guest may have no use for: whether KVM did it. */
+export function attempt(fd: number, request: Request, argument: number | bigint = 0): boolean {
+  return libc.ioctl(fd, Ioctl[request], BigInt(argument)) >= 0;
+}

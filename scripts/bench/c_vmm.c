@@ -11,6 +11,8 @@
  *   c_vmm fork BYTES     a VM with interrupt controllers and so much memory stands before an exit; for
  *                        each line a copy of it is made, with its memory mapped copy on write and all
  *                        of its state, and the answer is the nanoseconds until that has made its exit
+ *   c_vmm mapped FILE    the same for a VM whose memory is a file, which is opened for each copy; both
+ *                        do hvsh's calls in the order that is usual, or with `slots-first` in hvsh's
  *   c_vmm drain FILE     reads stdin to its end and writes to FILE the nanoseconds from its first byte
  *                        to that, and the bytes
  */
@@ -45,7 +47,7 @@ enum {
 
 struct vm {
 	int fd, vcpu;
-	uint8_t *memory;
+	uint8_t *memory, *high;
 	struct kvm_run *run;
 	size_t run_size;
 	int console;
@@ -228,6 +230,11 @@ static void kick(int kvm, const uint8_t *guest, size_t size)
 	}
 }
 
+static size_t low_memory(size_t size)
+{
+	return size < 3ULL << 30 ? size : 3ULL << 30;
+}
+
 enum { XSAVE_BYTES = 16384, MSRS = 256, CPUID_LEAVES = 256 };
 
 /* What a vCPU and its board have, as hvsh saves it. */
@@ -247,22 +254,42 @@ struct state {
 	struct { struct kvm_cpuid2 head; struct kvm_cpuid_entry2 entries[CPUID_LEAVES]; } cpuid;
 };
 
+/* A slot of guest memory, with a file mapped copy on write. */
+static uint8_t *map_slot(struct vm *vm, int slot, uint64_t base, int file, size_t offset, size_t size)
+{
+	uint8_t *memory = mmap(0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, file, offset);
+	if (memory == MAP_FAILED) err(125, "mmap");
+	struct kvm_userspace_memory_region region = {
+		.slot = slot,
+		.guest_phys_addr = base,
+		.memory_size = size,
+		.userspace_addr = (uintptr_t)memory,
+	};
+	CALL(vm->fd, KVM_SET_USER_MEMORY_REGION, &region);
+	return memory;
+}
+
+static int slots_first;
+
+/* What a PC has above 3 GiB lies above 4. */
+static void map_slots(struct vm *vm, int memory, size_t size)
+{
+	size_t low = low_memory(size);
+	vm->memory = map_slot(vm, 0, 0, memory, 0, low);
+	vm->high = size > low ? map_slot(vm, 1, 1ULL << 32, memory, low, size - low) : 0;
+}
+
 static void create_board(struct vm *vm, int kvm, int memory, size_t size, struct state *state)
 {
 	vm->fd = CALL(kvm, KVM_CREATE_VM, 0);
 	uint64_t identity = 0xfeffc000;
 	CALL(vm->fd, KVM_SET_IDENTITY_MAP_ADDR, &identity);
 	call(vm->fd, KVM_SET_TSS_ADDR, (void *)0xfeffd000, "KVM_SET_TSS_ADDR");
+	if (slots_first) map_slots(vm, memory, size);
 	CALL(vm->fd, KVM_CREATE_IRQCHIP, 0);
 	struct kvm_pit_config pit = { .flags = KVM_PIT_SPEAKER_DUMMY };
 	CALL(vm->fd, KVM_CREATE_PIT2, &pit);
-	vm->memory = mmap(0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, memory, 0);
-	if (vm->memory == MAP_FAILED) err(125, "mmap");
-	struct kvm_userspace_memory_region region = {
-		.memory_size = size,
-		.userspace_addr = (uintptr_t)vm->memory,
-	};
-	CALL(vm->fd, KVM_SET_USER_MEMORY_REGION, &region);
+	if (!slots_first) map_slots(vm, memory, size);
 	vm->vcpu = CALL(vm->fd, KVM_CREATE_VCPU, 0);
 	vm->run_size = CALL(kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
 	vm->run = mmap(0, vm->run_size, PROT_READ | PROT_WRITE, MAP_SHARED, vm->vcpu, 0);
@@ -330,14 +357,17 @@ static void *run_once(void *unused)
 	return 0;
 }
 
-static void fork_vms(int kvm, size_t size)
+static void fork_vms(int kvm, const char *size_or_file, int mapped)
 {
 	static struct state state;
 	static struct { struct kvm_msr_list head; uint32_t indices[MSRS]; } list;
 	static const uint8_t guest[] = { 0xe6, PORT_DEBUG_EXIT, 0xeb, 0xfc }; /* out 0xf4, al; jmp back */
-	int memory = memfd_create("c_vmm", MFD_CLOEXEC);
-	if (memory < 0 || ftruncate(memory, size) < 0) err(125, "memfd");
-	if (pwrite(memory, guest, sizeof guest, ENTRY) < 0) err(125, "pwrite");
+	size_t size = strtoull(size_or_file, 0, 0);
+	int memory = mapped ? open(size_or_file, O_RDONLY | O_CLOEXEC) : memfd_create("c_vmm", MFD_CLOEXEC);
+	if (memory < 0) err(125, "%s", size_or_file);
+	if (mapped) size = lseek(memory, 0, SEEK_END);
+	else if (ftruncate(memory, size) < 0) err(125, "memfd");
+	else if (pwrite(memory, guest, sizeof guest, ENTRY) < 0) err(125, "pwrite");
 	state.cpuid.head.nent = CPUID_LEAVES;
 	CALL(kvm, KVM_GET_SUPPORTED_CPUID, &state.cpuid);
 	list.head.nmsrs = MSRS;
@@ -355,7 +385,9 @@ static void fork_vms(int kvm, size_t size)
 	save(&original, &state);
 	while (getchar() != EOF) {
 		int64_t start = now();
-		create_board(&forked, kvm, memory, size, &state);
+		int file = mapped ? open(size_or_file, O_RDONLY | O_CLOEXEC) : memory;
+		create_board(&forked, kvm, file, size, &state);
+		if (mapped) close(file);
 		restore(&forked, &state);
 		pthread_t thread;
 		errno = pthread_create(&thread, 0, run_once, 0);
@@ -364,7 +396,8 @@ static void fork_vms(int kvm, size_t size)
 		munmap(forked.run, forked.run_size);
 		close(forked.vcpu);
 		close(forked.fd);
-		munmap(forked.memory, size);
+		munmap(forked.memory, low_memory(size));
+		if (forked.high) munmap(forked.high, size - low_memory(size));
 		printf("%lld\n", (long long)(exited - start));
 		fflush(stdout);
 	}
@@ -391,12 +424,16 @@ static void drain(const char *path)
 int main(int argc, char **argv)
 {
 	static uint8_t guest[65536];
-	if (argc != 3) errx(2, "usage: c_vmm run|serve|kick GUEST, fork BYTES, drain FILE");
+	slots_first = argc == 4 && strcmp(argv[3], "slots-first") == 0;
+	if (argc != 3 + slots_first) {
+		errx(2, "usage: c_vmm run|serve|kick GUEST, fork BYTES, mapped|drain FILE [slots-first]");
+	}
 	if (strcmp(argv[1], "drain") == 0) return drain(argv[2]), 0;
-	if (strcmp(argv[1], "fork") == 0) {
+	int mapped = strcmp(argv[1], "mapped") == 0;
+	if (mapped || strcmp(argv[1], "fork") == 0) {
 		int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 		if (kvm < 0) err(125, "/dev/kvm");
-		return fork_vms(kvm, strtoull(argv[2], 0, 0)), 0;
+		return fork_vms(kvm, argv[2], mapped), 0;
 	}
 	int file = open(argv[2], O_RDONLY | O_CLOEXEC);
 	ssize_t size = file < 0 ? -1 : read(file, guest, sizeof guest);

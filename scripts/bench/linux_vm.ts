@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { cpio } from "../setup/cpio.ts";
+import { cpio } from "../../vmm/boot/cpio.ts";
 import { guestPath } from "../setup/guests.ts";
 import { VmmProcess } from "./vmm_process.ts";
 import type { Workbench } from "./workbench.ts";

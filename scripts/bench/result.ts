@@ -11,6 +11,9 @@ import type { Summary } from "./statistics.ts";
 export type Subject =
   /** `scripts/hvsh`, a process for each sample. */
   | "hvsh"
+  /** The same with memory from a file that is mapped, and with memory that comes while the VM runs. */
+  | "hvsh-mapped"
+  | "hvsh-lazy"
   /** hvsh's `Machine` in one process that goes on. */
   | "hvsh-in-process"
   /** The same while every exit is traced. */
@@ -20,6 +23,8 @@ export type Subject =
   | "hvsh-passt"
   /** c_vmm.c. */
   | "c"
+  /** The same with KVM's calls in hvsh's order, in place of the usual one. */
+  | "c-slots-first"
   /** `qemu-system-x86_64`. */
   | "qemu"
   /** The same with guest memory in a memfd, as hvsh has it. */
@@ -30,7 +35,16 @@ export type Subject =
   | "host";
 
 /** What a bench's numbers are. */
-export type Unit = "exits/s" | "requests/s" | "frames/s" | "MB/s" | "ms" | "us" | "s" | "KiB";
+export type Unit =
+  | "exits/s"
+  | "requests/s"
+  | "frames/s"
+  | "forks/s"
+  | "MB/s"
+  | "ms"
+  | "us"
+  | "s"
+  | "KiB";
 
 /** What one subject did in one bench. */
 export interface BenchResult extends Summary {
@@ -40,7 +54,7 @@ export interface BenchResult extends Summary {
 }
 
 /** Units of which more is better. */
-const RATES: readonly Unit[] = ["exits/s", "requests/s", "frames/s", "MB/s"];
+const RATES: readonly Unit[] = ["exits/s", "requests/s", "frames/s", "forks/s", "MB/s"];
 /** What to measure the others against: the first of these that took part. */
 const YARDSTICKS: readonly Subject[] = ["c", "qemu", "lkvm", "host"];
 

@@ -1,7 +1,7 @@
 /** The programs of this host that are there inside too, with the libraries they load. */
 import { dirname } from "node:path";
 import { run } from "../setup/apt.ts";
-import type { CpioEntry } from "../setup/cpio.ts";
+import type { CpioEntry } from "../../vmm/boot/cpio.ts";
 import { findProgram } from "../setup/find_program.ts";
 import { fingerprint } from "./cache.ts";
 import type { DiskContent } from "./disk_image.ts";
@@ -10,17 +10,20 @@ import type { DiskContent } from "./disk_image.ts";
 const MOUNT = "/opt/host";
 
 /** What the busybox inside has not, for tests. Left out where the host has none. */
-const OPTIONAL = ["jq", "zstd", "xz"]
+const OPTIONAL = ["jq", "zstd", "xz", "git"]
   // Disks: what makes images, looks into them and serves them, and what measures them.
   .concat("mkfs.ext4", "e2fsck", "debugfs", "qemu-img", "qemu-nbd", "nbdkit", "fio")
   // Networks. passt starts its other build, from the same folder, where the processor has AVX2.
   .concat("passt", "passt.avx2", "ip", "unshare", "socat");
 
-/** What is loaded by name: by npm packages with native parts, and by user networking. */
-const LIBRARIES = ["libstdc++.so.6", "libslirp.so.0"];
+/** What is loaded by name: by npm packages with native parts, terminals among them, and by user networking. */
+const LIBRARIES = ["libstdc++.so.6", "libslirp.so.0", "libutil.so.1"];
 
 /** nbdkit's plugins that are brought. */
 const NBDKIT_PLUGINS = ["memory"];
+
+/** Those of git's commands that are scripts, and what they read. */
+const GIT_SCRIPTS = ["git-bisect", "git-sh-setup", "git-sh-i18n"];
 
 /**
  * Finds the programs.
@@ -48,7 +51,8 @@ export async function layOut(
 ): Promise<{ contents: DiskContent[]; links: CpioEntry[] }> {
   const contents = [...programs].map(([name, source]) => ({ path: `bin/${name}`, source }));
   const links = new Map<string, CpioEntry>();
-  const named = (await Promise.all([sharedLibraries(), nbdkitPlugins(programs)])).flat();
+  const found = [sharedLibraries(), nbdkitPlugins(programs), gitScripts(programs)];
+  const named = (await Promise.all(found)).flat();
   const needed = await Promise.all([...programs.values(), ...named].map(libraries));
   for (const library of new Set([...named, ...needed.flat()])) {
     const path = library.slice(1);
@@ -82,6 +86,16 @@ async function nbdkitPlugins(programs: Map<string, string>): Promise<string[]> {
   const folder = /^plugindir=(.+)$/m.exec(await run(nbdkit, ["--dump-config"]))?.[1];
   return NBDKIT_PLUGINS.map((name) => `${folder}/nbdkit-${name}-plugin.so`)
     .filter((path) => fingerprint(path) !== null);
+}
+
+/** A newer git has fewer of them. */
+async function gitScripts(programs: Map<string, string>): Promise<string[]> {
+  const git = programs.get("git");
+  if (git === undefined) return [];
+  const folder = (await run(git, ["--exec-path"])).trim();
+  return GIT_SCRIPTS.map((name) => `${folder}/${name}`).filter((path) =>
+    fingerprint(path) !== null
+  );
 }
 
 /** The folders above a path, outermost first. */

@@ -1,5 +1,5 @@
 /** The emulated host's root: busybox, the modules that make /dev/kvm, and its init. */
-import { cpio, type CpioEntry } from "../setup/cpio.ts";
+import { cpio, type CpioEntry } from "../../vmm/boot/cpio.ts";
 import { guestPath } from "../setup/guests.ts";
 import { packModules } from "../setup/kernel_modules.ts";
 

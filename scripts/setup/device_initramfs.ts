@@ -3,7 +3,7 @@
  * a program that tries them, and busybox's commands by their names. It is an archive to be given behind
  * `initramfs.cpio`, so that guests without such devices have nothing more to unpack.
  */
-import { cpio, type CpioEntry } from "./cpio.ts";
+import { cpio, type CpioEntry } from "../../vmm/boot/cpio.ts";
 import { packModules } from "./kernel_modules.ts";
 
 /** The drivers; what they need in turn comes from modules.dep. */

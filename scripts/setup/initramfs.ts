@@ -1,5 +1,5 @@
 /** The first file system of a Linux guest: busybox and an init that does what the test asks for. */
-import { cpio } from "./cpio.ts";
+import { cpio } from "../../vmm/boot/cpio.ts";
 
 /**
  * The guest's init. `hvsh.do=` on the kernel's command line chooses how it goes on. A `script` is

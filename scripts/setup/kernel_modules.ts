@@ -1,7 +1,12 @@
 /** Modules of the guests' kernel, packed for a first file system that loads them with insmod. */
 import { basename, join } from "node:path";
+import type { CpioEntry } from "../../vmm/boot/cpio.ts";
+import {
+  loadOrder,
+  moduleName,
+  readDependencies,
+} from "../../vmm/boot/guest_init/kernel_modules.ts";
 import { SetupError } from "./apt.ts";
-import type { CpioEntry } from "./cpio.ts";
 
 /**
  * Reads modules and what they need in turn.
@@ -17,6 +22,9 @@ export async function packModules(
   wanted: readonly string[],
 ): Promise<CpioEntry[]> {
   const needs = readDependencies(await Deno.readTextFile(join(folder, "modules.dep")));
+  const there = new Set([...needs.keys()].map(moduleName));
+  const missing = wanted.find((name) => !there.has(moduleName(name)));
+  if (missing !== undefined) throw new SetupError(`The guest kernel has no module ${missing}.ko`);
   const modules = loadOrder(needs, wanted);
   const entries: CpioEntry[] = [{ path: "modules", type: "directory" }];
   for (const module of modules) {
@@ -36,49 +44,6 @@ export async function packModules(
     }),
   );
   return entries;
-}
-
-/**
- * Reads which modules a module needs.
- *
- * @param text modules.dep: lines `PATH: PATH…`, each path once before a colon
- * @returns what each path needs
- */
-export function readDependencies(text: string): Map<string, string[]> {
-  const needs = new Map<string, string[]>();
-  for (const line of text.split("\n")) {
-    const [path, rest] = line.split(":");
-    if (path && rest !== undefined) needs.set(path, rest.split(" ").filter(Boolean));
-  }
-  return needs;
-}
-
-/**
- * Puts modules behind those that they need.
- *
- * @param needs what each path needs
- * @param wanted names of modules
- * @returns paths, in the order of loading
- * @throws {SetupError} if the kernel has no such module
- */
-export function loadOrder(
-  needs: ReadonlyMap<string, readonly string[]>,
-  wanted: readonly string[],
-): string[] {
-  const order = new Set<string>();
-  const visiting = new Set<string>();
-  const visit = (path: string) => {
-    if (visiting.has(path)) return; // done, or a loop in a file that should have none
-    visiting.add(path);
-    for (const need of needs.get(path) ?? []) visit(need);
-    order.add(path);
-  };
-  for (const name of wanted) {
-    const path = [...needs.keys()].find((path) => basename(path) === `${name}.ko`);
-    if (path === undefined) throw new SetupError(`The guest kernel has no module ${name}.ko`);
-    visit(path);
-  }
-  return [...order];
 }
 
 const SIGNATURE_END = "~Module signature appended~\n";

@@ -43,7 +43,10 @@ onKvm("VMs are named by patterns, several words and handles, which are passed on
   const some = await home.run(["resume", "*"]);
   assert.equal(some.status, 125);
   assert.deepEqual(some.stdout.trim().split("\n").length, 2);
-  assert.match(some.stderr, /^web1: Cannot resume a VM that is running\n.*1 of 3 VMs/s);
+  assert.match(
+    some.stderr,
+    /1 of 3 VMs: it failed\n {2}web1: Cannot resume a VM that is running\n/,
+  );
   assert.deepEqual((await live("hvsh kill '*'")).length, 3);
   assert.deepEqual(await live("hvsh list"), []);
   assert.deepEqual(await live("hvsh status 'web*'"), ["web1 ended", "web2 ended"]);

@@ -14,3 +14,12 @@ for (const { verb, line, prints } of examples) {
     assert.deepEqual({ status, stdout, stderr }, { status: 0, stdout: prints, stderr: "" });
   });
 }
+
+for (const { verb, line, prints } of examples) {
+  Deno.test(`${verb} in the shell: ${line}`, async () => {
+    await using folder = new TestFolder();
+    const script = folder.write("script", `${line}\n`);
+    const { status, stdout, stderr } = await shLine(`hvsh "${script}"`, { cwd: folder.path });
+    assert.deepEqual({ status, stdout, stderr }, { status: 0, stdout: prints, stderr: "" });
+  });
+}

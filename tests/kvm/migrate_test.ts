@@ -65,7 +65,7 @@ const RESTORE = ["hvsh", "restore", "--live", "-n", "b"];
 function assertMoved({ status, stdout, stderr }: HvshResult): void {
   assert.match(
     stderr,
-    /^hvsh migrate: a: [\d.]+ MiB in [\d.]+ s and \d+ rounds, downtime \d+ ms$/m,
+    /^hvsh migrate: a: [\d.]+ [KM]iB in [\d.]+ s and \d+ rounds, downtime \d+ ms$/m,
   );
   assert.deepEqual([JSON.parse(stdout), status], [MIGRATED, 0]);
 }
@@ -129,7 +129,7 @@ onKvm("a VM is moved through filters, at a limited rate, with a line for each ro
     "hvsh migrate a -v --rate 300K --downtime 0 -- sh -c 'cat | cat | hvsh restore --live -n b | cat'";
   const moved = await home.line(line);
   assertMoved(moved);
-  assert.match(moved.stderr, /^hvsh migrate: a: round 1: [\d.]+ MiB in \d+ ms$/m);
+  assert.match(moved.stderr, /^hvsh migrate: a: round 1: [\d.]+ [KM]iB in \d+ ms$/m);
   await assertGoesOn(home);
 });
 
@@ -147,7 +147,8 @@ onKvm(
     };
     await refused();
     // The other side runs, but that it says so is lost on the way.
-    const lost = "hvsh restore --live -n b | (read a; echo $a; read a; echo $a; read a; kill -9 0)";
+    const lost = "hvsh restore --live -n b | " +
+      "while read -r a; do case $a in *running*) kill -9 0;; *) echo $a;; esac; done";
     await using moved = home.start(moving("setsid", "sh", "-c", lost));
     await counts(home, "b");
     await refused();
@@ -202,6 +203,49 @@ onKvm("a guest in the middle of disk requests goes on with them, there and back"
   await end(home, "b");
   await home.run(["wait", "a"]);
 });
+
+onKvm("a guest that changes memory faster than it is sent stands for it, or stays", async () => {
+  await using home = new HvshHome();
+  await changing(home);
+  const stays = await home.run([
+    "migrate",
+    "a",
+    "--downtime",
+    "0.01",
+    "--give-up",
+    "--",
+    ...RESTORE,
+  ]);
+  assert.match(
+    stays.stderr,
+    /^hvsh migrate: Given up: the guest changes memory faster than it is/m,
+  );
+  assert.equal(stays.status, 125);
+  await until("one owner", () => home.processes().length === 1);
+  assert.deepEqual(await live(home), ["a"]);
+  const moved = await home.run(["migrate", "a", "--downtime", "0", "--", ...RESTORE]);
+  assert.match(moved.stderr, /: it will stand for about \d+ ms$/m);
+  assertMoved(moved);
+  assert.deepEqual(await live(home), ["b"]);
+  await end(home, "b");
+});
+
+/** Starts a VM that writes to 112 pages, one after the other, all the time. */
+async function changing(home: HvshHome): Promise<void> {
+  const path = home.write(
+    "changing.bin",
+    Uint8Array.of(
+      ...[0xb8, 0x00, 0x20], // 1: mov ax, 0x2000
+      ...[0x8e, 0xc0], // 2: mov es, ax
+      ...[0x26, 0xfe, 0x06, 0x00, 0x00], // inc byte es:[0]
+      ...[0x05, 0x00, 0x01], // add ax, 0x100
+      ...[0x3d, 0x00, 0x90], // cmp ax, 0x9000
+      ...[0x72, 0xf1], // jb 2b
+      ...[0xeb, 0xec], // jmp 1b
+    ),
+  );
+  records(await home.run(["run", "-d", "-n", "a", "--flat", path]));
+}
 
 onKvm("a paused VM is paused where it arrives", async () => {
   await using home = new HvshHome();

@@ -1,13 +1,10 @@
 /** Guests that count go on from a snapshot: nothing is lost, nothing is repeated. */
 import assert from "node:assert/strict";
-import { Structure } from "../../vmm/virtio/pci_capabilities.ts";
-import { blockHeader } from "../block_guest.ts";
 import { counted, RING_3_COUNT } from "../counting_lines.ts";
 import { countsOn, end, ENOUGH, log, start, stopped } from "../counting_vm.ts";
+import { diskWriter, sectorsWritten } from "../disk_writer.ts";
 import { onKvm } from "../on_kvm.ts";
 import { HvshHome } from "../run_hvsh.ts";
-import { Script, SCRIPT_MEMORY, scriptDocument } from "../script_guest.ts";
-import { barOf, placeBars, prove } from "../script_virtio.ts";
 import { records } from "../vm_home.ts";
 
 /** What stands between `snapshot` and `restore`. */
@@ -113,40 +110,19 @@ onKvm(
 );
 
 const SECTORS = 2000;
-const DISK_SLOT = 1;
-
-/** A guest that writes its number to each sector of a disk, one after the other, and ends with 42. */
-function diskWriter(name: string, path: string): Record<string, unknown> {
-  const script = new Script();
-  placeBars(script, DISK_SLOT);
-  prove(script, { slot: DISK_SLOT }, [0, [blockHeader(1, 0), new Uint8Array(512)], [1]], 1);
-  const desc = SCRIPT_MEMORY.base + 0x1000;
-  const data = desc + 0x300;
-  for (let sector = 1; sector < SECTORS; sector++) {
-    script.write(8, data + 8, sector);
-    script.write(8, data + 16, sector + 1);
-    script.write(1, data + 16 + 512, 0xff);
-    script.write(2, desc + 0x100 + 4 + 2 * (sector % 8), 0);
-    script.write(2, desc + 0x100 + 2, sector + 1);
-    script.write(2, barOf(DISK_SLOT) + Structure.NOTIFY, 0);
-    script.until(desc + 0x200 + 2, sector + 1);
-  }
-  script.exit(42);
-  return { ...scriptDocument(script, [{ type: "serial" }, { type: "disk", path }]), name };
-}
 
 onKvm(
   "a guest in the middle of its disk's writes is carried on, and each sector is as it should be",
   async () => {
     await using home = new HvshHome();
     const path = home.write("disk", new Uint8Array(SECTORS * 512));
-    const written = () => {
-      const view = new DataView(Deno.readFileSync(path).buffer);
-      let sectors = 1;
-      while (sectors < SECTORS && view.getUint32(sectors * 512, true) === sectors + 1) sectors++;
-      return sectors;
-    };
-    records(await home.run(["run", "-d", "--paused"], JSON.stringify(diskWriter("vm0", path))));
+    const written = () => sectorsWritten(Deno.readFileSync(path));
+    records(
+      await home.run(
+        ["run", "-d", "--paused"],
+        JSON.stringify(diskWriter("vm0", { path }, SECTORS)),
+      ),
+    );
     records(await home.run(["resume", "vm0"]));
     let moved = 0;
     for (; moved < 4; moved++) {

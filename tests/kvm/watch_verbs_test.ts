@@ -221,7 +221,7 @@ onKvm("top on a terminal draws a table and leaves it as it was, by q, ^C or a si
       const shown = await onTerminal(home, act);
       const [before, after] = shown.split("\x1b[?25h\x1b[?1049l");
       assert.ok(before!.includes("\x1b[?1049h\x1b[?25l"), shown);
-      assert.match(before!, /hvsh top - .* VMs: 1, [^]*VM +PID +STATE [^]*web +\d+ +running/);
+      assert.match(before!, /hvsh top - .* VMs: 1, [^]*VM +%CPU\* +STATE [^]*web +[\d.]+ +running/);
       assert.match(after!, new RegExp(`^ended ${status}\r\n`));
       assert.match(after!, / icanon | icanon$/m);
       assert.match(after!, /(?<!-)\becho\b/);

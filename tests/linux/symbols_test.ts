@@ -52,6 +52,8 @@ for (const [which, flags] of WAYS) {
       await placeOf("module"),
       "virtqueue_add_sgs [virtio_ring]",
     ]);
+    const offered = (await hvsh("completions", "values", "symbol", "web")).split("\n");
+    assert.ok(offered.includes("schedule") && offered.includes("virtqueue_add_sgs"));
     assert.match(await hvsh("mem", "read", "web", "linux_banner", "20", "-v"), /^Linux version 6/);
     const banner = await placeOf("banner");
     const map = (await hvsh("mem", "map", "web", "--virtual")).trim().split("\n")

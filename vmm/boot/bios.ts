@@ -11,7 +11,6 @@ import { Address } from "../board.ts";
 import type { GuestMemory } from "../guest_memory.ts";
 import {
   answer,
-  assemble,
   CLOCK,
   DISK,
   HALT,
@@ -23,6 +22,7 @@ import {
   TICK,
   VIDEO,
 } from "./bios_calls.ts";
+import { assemble } from "./listing.ts";
 import { BootE820Entry } from "./boot_params.ts";
 import { memoryMap } from "./e820.ts";
 import type { Image } from "./image.ts";

@@ -1,21 +1,8 @@
 /**
- * Machine code of the BIOS calls, as listings: label, bytes, instruction.
+ * Machine code of the BIOS calls, as listings (`listing.ts`).
  *
  * @module
  */
-
-/** `label: bytes | instruction` */
-const LINE = /^\s*(?:\w+:)?\s*((?:[0-9a-f]{2} )+)\s*\|/;
-
-/** The bytes of a listing. */
-export function assemble(listing: string): Uint8Array<ArrayBuffer> {
-  const lines = listing.split("\n").filter((line) => line.trim() !== "");
-  return Uint8Array.from(lines.flatMap((line) => {
-    const bytes = LINE.exec(line)?.[1];
-    if (bytes === undefined) throw new SyntaxError(`Not a line of a listing: ${line}`);
-    return bytes.trim().split(" ").map((byte) => parseInt(byte, 16));
-  }));
-}
 
 const byte = (value: number) => value.toString(16).padStart(2, "0");
 const word = (value: number) => `${byte(value & 0xff)} ${byte(value >> 8)}`;

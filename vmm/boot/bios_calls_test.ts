@@ -1,6 +1,7 @@
 import { deepEqual, equal } from "node:assert/strict";
 import { Decoder, DecoderOptions, Formatter, FormatterSyntax } from "iced-x86";
 import * as calls from "./bios_calls.ts";
+import { assemble } from "./listing.ts";
 
 const MEMORY = { map: 0xf800, entries: 3, below16: 0x3c00, above16: 0x300, extended: 0xffff };
 
@@ -33,7 +34,7 @@ function linesOf(listing: string) {
 for (const [name, listing] of Object.entries(LISTINGS)) {
   Deno.test(`${name}: every line's bytes are the instruction that it shows`, () => {
     const lines = linesOf(listing);
-    const decoder = new Decoder(16, calls.assemble(listing), DecoderOptions.None);
+    const decoder = new Decoder(16, assemble(listing), DecoderOptions.None);
     const formatter = new Formatter(FormatterSyntax.Nasm);
     const instructions = decoder.decodeAll();
     try {
@@ -55,5 +56,5 @@ for (const [name, listing] of Object.entries(LISTINGS)) {
 }
 
 Deno.test("a call's answers stand in its code", () => {
-  deepEqual([...calls.assemble(calls.answer(0x1234))], [0xb8, 0x34, 0x12, 0xcf]);
+  deepEqual([...assemble(calls.answer(0x1234))], [0xb8, 0x34, 0x12, 0xcf]);
 });

@@ -49,6 +49,9 @@ function* parts(): Generator<[string, Part]> {
 
 const SYSTEM: ReadonlySet<string> = new Set<string>([...SEGMENTS, ...CONTROL]);
 
+/** The names of all these registers, parts of them too. */
+export const registerNames: readonly string[] = [...PARTS.keys(), ...SYSTEM];
+
 /**
  * Whether a name is a register's.
  *

@@ -31,6 +31,7 @@ export interface SlotRecord extends MemoryPiece {
   /** Host-virtual address, `"0x…"`. */
   readonly address: string;
   readonly file?: MemorySlot["file"];
+  readonly shared?: MemorySlot["shared"];
 }
 
 /**
@@ -114,9 +115,9 @@ export class ProcessMemory implements PhysicalMemory, Disposable {
    * A piece of memory as this process has it mapped.
    *
    * @param base Where the piece starts
-   * @returns Its bytes, as long as this is not disposed of; undefined if no file is behind it
+   * @returns The mapping, as long as this is not disposed of; undefined if no file is behind it
    */
-  map(base: number): Uint8Array<ArrayBuffer> | undefined {
+  map(base: number): Mapping | undefined {
     const piece = this.pieces.find((other) => other.base === base);
     if (piece?.file === undefined) return undefined;
     const mapping = this.#mappings.get(base) ??
@@ -125,7 +126,7 @@ export class ProcessMemory implements PhysicalMemory, Disposable {
         offset: piece.file.offset,
       });
     this.#mappings.set(base, mapping);
-    return new Uint8Array(mapping.buffer);
+    return mapping;
   }
 
   /** What was written since this was asked last: guest-physical addresses and lengths. */

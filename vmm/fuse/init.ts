@@ -42,24 +42,41 @@ export function initOperation(request: FuseRequest, wishes: InitWishes): Operati
     args: OLD_INIT_IN,
     answer: fuse_init_out.size,
     run() {
-      const { major, minor } = args;
-      if (major < KERNEL_VERSION || (major === KERNEL_VERSION && minor < OLDEST_MINOR_VERSION)) {
-        return -Errno.EPROTO;
-      }
-      out.major = KERNEL_VERSION;
-      out.minor = KERNEL_MINOR_VERSION;
-      // A newer client reads only the version, and comes again with ours.
-      if (major > KERNEL_VERSION) return fuse_init_out.size;
-      const flags = args.flags & (wishes.flags | InitFlag.MAX_PAGES | InitFlag.BIG_WRITES);
-      out.max_readahead = args.max_readahead;
-      out.flags = flags >>> 0;
-      out.max_background = wishes.maxBackground;
-      out.congestion_threshold = Math.floor(wishes.maxBackground * 3 / 4);
-      out.max_write = wishes.maxWrite;
-      out.max_pages = wishes.maxWrite / PAGE_SIZE;
-      out.time_gran = 1;
-      wishes.agreed(Math.min(minor, KERNEL_MINOR_VERSION), flags);
-      return fuse_init_out.size;
+      const failure = agree(args, out, wishes);
+      return failure < 0 ? failure : fuse_init_out.size;
     },
   };
+}
+
+/**
+ * Agrees with a client.
+ *
+ * @param args What it can
+ * @param out The answer, zeros
+ * @param wishes What the server would like
+ * @returns 0, or a negated errno
+ */
+export function agree(
+  args: InstanceType<typeof fuse_init_in>,
+  out: InstanceType<typeof fuse_init_out>,
+  wishes: InitWishes,
+): number {
+  const { major, minor } = args;
+  if (major < KERNEL_VERSION || (major === KERNEL_VERSION && minor < OLDEST_MINOR_VERSION)) {
+    return -Errno.EPROTO;
+  }
+  out.major = KERNEL_VERSION;
+  out.minor = KERNEL_MINOR_VERSION;
+  // A newer client reads only the version, and comes again with ours.
+  if (major > KERNEL_VERSION) return 0;
+  const flags = args.flags & (wishes.flags | InitFlag.MAX_PAGES | InitFlag.BIG_WRITES);
+  out.max_readahead = args.max_readahead;
+  out.flags = flags >>> 0;
+  out.max_background = wishes.maxBackground;
+  out.congestion_threshold = Math.floor(wishes.maxBackground * 3 / 4);
+  out.max_write = wishes.maxWrite;
+  out.max_pages = wishes.maxWrite / PAGE_SIZE;
+  out.time_gran = 1;
+  wishes.agreed(Math.min(minor, KERNEL_MINOR_VERSION), flags);
+  return 0;
 }

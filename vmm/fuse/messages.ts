@@ -247,6 +247,9 @@ export const fuse_poll_in = struct("fuse_poll_in", {
 /** `struct fuse_poll_out` */
 export const fuse_poll_out = struct("fuse_poll_out", { revents: u32, padding: u32 });
 
+/** `struct fuse_notify_poll_wakeup_out` */
+export const fuse_notify_poll_wakeup_out = struct("fuse_notify_poll_wakeup_out", { kh: u64 });
+
 /** `struct fuse_fallocate_in` */
 export const fuse_fallocate_in = struct("fuse_fallocate_in", {
   fh: addr64,

@@ -120,3 +120,7 @@ export const Fopen = {
 export const GETATTR_FH = 1;
 /** `fuse_fsync_in.fsync_flags`: data only. */
 export const FSYNC_FDATASYNC = 1;
+/** `fuse_poll_in.flags`: a notification is wanted when something changes. */
+export const POLL_SCHEDULE_NOTIFY = 1;
+/** `fuse_out_header.error` of a notification, whose `unique` is 0: wake those who poll. */
+export const NOTIFY_POLL = 1;

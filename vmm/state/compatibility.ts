@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { VmError } from "../../ffi/errors.ts";
 import type { CpuidEntry } from "../../ffi/kvm/cpuid.ts";
 import { Kvm } from "../../ffi/kvm/kvm.ts";
 import { featuresOf } from "../cpu/features.ts";
@@ -31,4 +32,21 @@ export function missingFeatures(
   using kvm = new Kvm();
   const here = new Set([...featuresOf(kvm.supportedCpuid()), ...featuresOf(given)]);
   return featuresOf(cpuid).filter((name) => !here.has(name) && !NOT_THE_HOSTS.has(name));
+}
+
+/**
+ * Looks that this host has what a guest has been shown.
+ *
+ * @param cpuid What CPUID tells the guest
+ * @param given What CPUID tells a new vCPU here
+ * @throws {VmError} Naming what is missing
+ */
+export function requireFeatures(cpuid: readonly CpuidEntry[], given: readonly CpuidEntry[]): void {
+  const missing = missingFeatures(cpuid, given);
+  if (missing.length === 0) return;
+  throw new VmError(`cpu/0.json: this host's CPU lacks ${missing.join(" ")}`, {
+    hint:
+      "`hvsh restore --force` tries all the same; a guest of `hvsh cpu --template minimal` needs " +
+      "none of them",
+  });
 }

@@ -22,7 +22,7 @@ export class Convergence {
   #before = Infinity;
   #vain = 0;
   #rounds = 0;
-  #pace = Infinity;
+  #pace = 0;
 
   /** @param downtime Milliseconds that the machine may stand */
   constructor(downtime: number) {
@@ -30,14 +30,14 @@ export class Convergence {
   }
 
   /**
-   * Takes note of what was sent. A round of few bytes tells of buffers on the way, so that the slowest
-   * counts.
+   * Takes note of what was sent. Links have bursts, and the other side may have had to start first, so that
+   * the last round counts.
    *
    * @param bytes How much
-   * @param milliseconds How long that took
+   * @param milliseconds How long that took, until the other side had read it and said so
    */
   sent(bytes: number, milliseconds: number): void {
-    if (bytes > 0 && milliseconds > 0) this.#pace = Math.min(this.#pace, bytes / milliseconds);
+    if (bytes > 0 && milliseconds > 0) this.#pace = bytes / milliseconds;
   }
 
   /**
@@ -47,7 +47,7 @@ export class Convergence {
    * @returns Milliseconds
    */
   milliseconds(bytes: number): number {
-    return bytes / this.#pace;
+    return bytes === 0 ? 0 : bytes / this.#pace;
   }
 
   /**

@@ -72,6 +72,7 @@ export class DescriptorSource implements StreamSource {
   constructor(fd: number, path: string) {
     this.#fd = fd;
     this.#path = path;
+    widenPipe(fd);
   }
 
   read(into: Uint8Array): number {

@@ -45,6 +45,7 @@ export async function forkSource(machine: Machine): Promise<ForkSource> {
       hint: "hvsh pause NAME | hvsh fork",
     });
   }
+  await machine.filled;
   return await machine.freeze((frozen) => {
     const snapshot = saveMachine(machine, frozen);
     const names = regionNames(machine.slots);

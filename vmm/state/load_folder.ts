@@ -9,10 +9,13 @@ import { Errno } from "../../ffi/errno.ts";
 import { closeFile, openFile, OpenFlag } from "../../ffi/files.ts";
 import type { Machine } from "../machine.ts";
 import { DescriptorSource } from "./descriptor_stream.ts";
-import { type LoadOptions, StreamLoading } from "./load_stream.ts";
+import { DiskContent } from "./disk_content.ts";
+import type { DiskFiles } from "./disk_files.ts";
+import { type LoadOptions, StreamLoading } from "./stream_loading.ts";
 import type { RegionFile } from "./regions.ts";
 
 const MEMORY = "mem";
+const DISKS = "disk";
 /** Folders of records beside memory. */
 const RECORDS = ["", "cpu/", "dev/"];
 
@@ -47,6 +50,7 @@ export async function loadFolder(path: string, options: LoadOptions): Promise<Ma
       if (first.includes(name)) continue;
       loading.record(name, Deno.readFileSync(`${path}/${name}`));
     }
+    if (options.disks !== undefined) readDisks(path, options.disks, loading);
     return await loading.finish();
   } finally {
     for (const { fd } of files.values()) closeFile(fd); // what is mapped stays
@@ -68,6 +72,21 @@ export function folderRecords(path: string): string[] {
 function openRegion(path: string): RegionFile {
   const fd = openFile(path, OpenFlag.RDONLY);
   return { fd, offset: 0, size: Deno.statSync(path).size };
+}
+
+/** Copies disks, each a file or records in a folder, to where they are to be. */
+function readDisks(path: string, disks: DiskFiles, loading: StreamLoading): void {
+  for (const { name, isFile } of entries(`${path}/${DISKS}`)) {
+    const place = `${DISKS}/${name}`;
+    if (isFile && disks.names.has(name)) {
+      using content = new DiskContent({ type: "disk", name, path: `${path}/${place}` });
+      for (const piece of content.pieces()) disks.write(name, piece);
+    }
+    if (isFile) continue;
+    for (const piece of plainFiles(`${path}/${place}`)) {
+      loading.record(`${place}/${piece}`, Deno.readFileSync(`${path}/${place}/${piece}`));
+    }
+  }
 }
 
 /** Reads a file into its place in memory. */

@@ -4,10 +4,9 @@
  *
  * @module
  */
-import { HostError } from "../../ffi/errors.ts";
 import { VmError } from "../../ffi/errors.ts";
-import type { CpuidEntry } from "../../ffi/kvm/cpuid.ts";
-import { call } from "../../ffi/kvm/call.ts";
+import { sameCpuid } from "../../ffi/kvm/cpuid.ts";
+import { attempt, call } from "../../ffi/kvm/call.ts";
 import { Capability } from "../../ffi/kvm/ioctl.ts";
 import { Kvm } from "../../ffi/kvm/kvm.ts";
 import {
@@ -136,13 +135,13 @@ export async function restoreMachine(
       const vcpu = frozen.vcpus[id]!;
       if (!sameCpuid(state.cpuid, vcpu.getCpuid())) vcpu.setCpuid(state.cpuid);
       if (!isSameRate(clock.tscKhz, call(vcpu.fd, "GET_TSC_KHZ"))) {
-        attempt(() => call(vcpu.fd, "SET_TSC_KHZ", Math.round(clock.tscKhz)));
+        attempt(vcpu.fd, "SET_TSC_KHZ", Math.round(clock.tscKhz));
       }
       // KVM takes the first write of a counter as it is, and bends later ones to that.
       const tsc = options.rehearsal === true ? undefined : state.tsc + ticks;
       restoreVcpu(vcpu, state, traits, tsc);
       // A guest with kvmclock does not take the time that has passed for a lockup (api.rst 4.72).
-      if (passed > 0n) attempt(() => call(vcpu.fd, "KVMCLOCK_CTRL"));
+      if (passed > 0n) attempt(vcpu.fd, "KVMCLOCK_CTRL");
     }
   });
 }
@@ -175,17 +174,4 @@ export function vcpusFromJson(
  */
 export function isSameRate(khz: number, other: number): boolean {
   return khz === 0 || Math.abs(khz - other) <= khz * TSC_TOLERANCE;
-}
-
-/** What a host or a guest may lack. */
-function attempt(work: () => void): void {
-  try {
-    work();
-  } catch (error) {
-    if (!(error instanceof HostError)) throw error;
-  }
-}
-
-function sameCpuid(a: readonly CpuidEntry[], b: readonly CpuidEntry[]): boolean {
-  return JSON.stringify(a) === JSON.stringify(b);
 }

@@ -5,8 +5,9 @@
  *
  * @module
  */
+import { memoryRecord } from "./record_names.ts";
 import type { SavedRegion } from "./regions.ts";
-import { CHUNK, memoryRecord } from "./save_stream.ts";
+import { CHUNK } from "./save_stream.ts";
 import type { StreamWriter } from "./stream_writer.ts";
 import { isZero } from "./zeros.ts";
 

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { populatePages } from "../../ffi/memory_advice.ts";
 import { hideTraps, type TrapByte } from "../debug/code_patches.ts";
 import { ProcessMemory, type SlotRecord } from "../debug/process_memory.ts";
 import type { SavedRegion } from "./regions.ts";
@@ -11,6 +12,8 @@ import { CHUNK, type SavedMemory } from "./save_stream.ts";
 
 /** Pieces that are looked at before the first of them is used again. */
 const BUFFERS = 128;
+/** What is mapped ahead at once. */
+const AHEAD = 2 ** 20;
 
 /** Memory of another process's machine. */
 export class ProcessPages implements SavedMemory, Disposable {
@@ -31,10 +34,16 @@ export class ProcessPages implements SavedMemory, Disposable {
 
   *pieces(region: SavedRegion): Generator<{ offset: number; bytes: Uint8Array }> {
     const { base } = region;
-    const mapped = this.#traps.length > 0 ? undefined : this.#memory.map(base);
-    if (mapped === undefined) return yield* this.copies(region);
-    for (const { offset, length } of this.#places(region)) {
-      yield { offset, bytes: mapped.subarray(offset, offset + length) };
+    const mapping = this.#traps.length > 0 ? undefined : this.#memory.map(base);
+    if (mapping === undefined) return yield* this.copies(region);
+    const { address, buffer } = mapping;
+    let ahead = 0;
+    for (const { offset, length, end } of this.#places(region)) {
+      if (offset >= ahead) {
+        ahead = Math.min(offset + AHEAD, end);
+        populatePages(address + BigInt(offset), ahead - offset);
+      }
+      yield { offset, bytes: new Uint8Array(buffer, offset, length) };
     }
   }
 
@@ -49,16 +58,19 @@ export class ProcessPages implements SavedMemory, Disposable {
     }
   }
 
-  /** Where pieces are that may have something in them. */
-  *#places({ base, size }: SavedRegion): Generator<{ offset: number; length: number }> {
-    let done = base;
-    for (const { start, end } of this.#memory.written(base, base + size)) {
+  /** Where pieces are that may have something in them, each with where the range ends that it is of. */
+  *#places(
+    { base, size }: SavedRegion,
+  ): Generator<{ offset: number; length: number; end: number }> {
+    let done = 0;
+    for (const range of this.#memory.written(base, base + size)) {
       // Records lie on multiples of their size; what two ranges share is read once.
-      let at = Math.max(done, base + Math.floor((start - base) / CHUNK) * CHUNK);
-      for (; at < end; at += CHUNK) {
-        yield { offset: at - base, length: Math.min(CHUNK, base + size - at) };
+      const start = Math.floor((range.start - base) / CHUNK) * CHUNK;
+      const end = Math.min(Math.ceil((range.end - base) / CHUNK) * CHUNK, size);
+      for (let offset = Math.max(done, start); offset < end; offset += CHUNK) {
+        yield { offset, length: Math.min(CHUNK, size - offset), end };
       }
-      done = Math.max(done, at);
+      done = Math.max(done, end);
     }
   }
 

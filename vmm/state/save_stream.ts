@@ -6,6 +6,7 @@
 import { boardToJson } from "./board_state.ts";
 import { fwCfgToJson } from "./fw_cfg_json.ts";
 import type { MachineSnapshot } from "./machine_state.ts";
+import { memoryRecord } from "./record_names.ts";
 import type { SavedRegion } from "./regions.ts";
 import type { StreamWriter } from "./stream_writer.ts";
 import { vcpuToJson } from "./vcpu_state.ts";
@@ -15,8 +16,6 @@ import { isZero } from "./zeros.ts";
 export const STREAM_VERSION = 1;
 /** Bytes of a record of memory. */
 export const CHUNK = 65536;
-/** Digits of a place in a region, so that records sort as they lie. */
-const PLACE_DIGITS = 10;
 /** Pieces of memory that stay as they are while others are looked at. */
 const MOST_PIECES = 64;
 /** Bytes of memory whose pages are a byte of a bitmap. */
@@ -40,7 +39,7 @@ export type Records = readonly (readonly [name: string, value: unknown])[];
 export interface StateRecords {
   /** What comes first: what the machine is. */
   readonly machine: Records;
-  /** What comes behind memory. */
+  /** How it stands. */
   readonly state: Records;
 }
 
@@ -125,7 +124,10 @@ export async function writeMemory(
   for (const region of regions) {
     if (region.shared !== undefined) continue;
     for (const { offset, bytes } of memory.pieces(region)) {
-      if (!isZero(bytes)) await writer.record(memoryRecord(region.name, offset), bytes);
+      if (!isZero(bytes)) {
+        const waits = writer.record(memoryRecord(region.name, offset), bytes);
+        if (waits !== undefined) await waits; // which takes a while even where there is nothing to wait for
+      }
       if (++count % MOST_PIECES === 0) await writer.flush();
     }
   }
@@ -158,14 +160,4 @@ export async function writeChanges(
     }
   }
   await writer.flush();
-}
-
-/**
- * The name of a record of memory.
- *
- * @param region Its region's
- * @param offset Bytes from the region's start
- */
-export function memoryRecord(region: string, offset: number): string {
-  return `mem/${region}/0x${offset.toString(16).padStart(PLACE_DIGITS, "0")}`;
 }

@@ -22,6 +22,21 @@ export interface StreamTarget {
    */
   memory(name: string, size: number): Uint8Array;
   /**
+   * Told that a piece of memory is in its place, and is what was written.
+   *
+   * @param name The record's name
+   * @param bytes The place, as {@linkcode memory} gave it
+   */
+  memoryDone?(name: string, bytes: Uint8Array): void;
+  /**
+   * Whether a piece of memory is passed over for now: who reads the stream may leave its bytes out.
+   *
+   * @param name The record's name
+   * @param size Bytes
+   * @param crc The CRC-32 of its content; undefined if another program has written it
+   */
+  passes?(name: string, size: number, crc: number | undefined): boolean;
+  /**
    * Takes a record.
    *
    * @param name Its name
@@ -65,6 +80,7 @@ export class StreamReader {
   #filled = 0;
   #current: TarHeader | undefined;
   #isMemory = false;
+  #skip = 0;
   /** Records before the end's, and the digest of their headers. */
   #records = 0;
   #digest = 0;
@@ -93,6 +109,19 @@ export class StreamReader {
   /** Where the next bytes belong; never empty before the stream is done. */
   get place(): Uint8Array {
     return this.#filled === 0 ? this.#place : this.#place.subarray(this.#filled);
+  }
+
+  /** How many bytes come next that nobody wants; while there are some, `place` is not to be filled. */
+  get skip(): number {
+    return this.#skip;
+  }
+
+  /** Says that those have been passed over. */
+  skipped(): void {
+    this.#skip = 0;
+    this.#last = this.#current!.name;
+    this.#current = undefined;
+    this.#expect(Part.HEADER, this.#header);
   }
 
   /**
@@ -210,6 +239,11 @@ export class StreamReader {
     if (!this.#isMemory && size > MOST_RECORD) {
       throw new DocumentError(`${name} has ${size} bytes, more than ${MOST_RECORD}`);
     }
+    if (this.#isMemory && this.#target.passes?.(name, size, crc)) {
+      this.#skip = size + padding(size);
+      if (this.#skip === 0) this.skipped();
+      return;
+    }
     this.#expect(
       Part.CONTENT,
       this.#isMemory ? this.#target.memory(name, size) : new Uint8Array(size),
@@ -225,7 +259,8 @@ export class StreamReader {
       });
     }
     if (name === END) this.#readEnd(content);
-    else if (!this.#isMemory) this.#target.record(name, content as Uint8Array<ArrayBuffer>);
+    else if (this.#isMemory) this.#target.memoryDone?.(name, content);
+    else this.#target.record(name, content as Uint8Array<ArrayBuffer>);
     this.#expect(Part.PADDING, this.#padding.subarray(0, padding(size)));
   }
 

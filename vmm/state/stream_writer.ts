@@ -78,11 +78,18 @@ export class StreamWriter {
    *
    * @param name Its name in the archive
    * @param content Its content, which must stay as it is until `flush` has resolved
+   * @returns A promise only if it has to wait
    */
-  async record(name: string, content: Uint8Array): Promise<void> {
-    if (this.#pieces.length + 3 > MOST_PIECES || this.#bytes + content.length > MOST_BYTES) {
-      await this.flush();
+  record(name: string, content: Uint8Array): Promise<void> | void {
+    if (this.#pieces.length + 3 <= MOST_PIECES && this.#bytes + content.length <= MOST_BYTES) {
+      return this.#record(name, content);
     }
+    const flushed = this.#flush();
+    if (flushed === undefined) return this.#record(name, content);
+    return flushed.then(() => this.#record(name, content));
+  }
+
+  #record(name: string, content: Uint8Array): void {
     const header = this.#headers[this.#usedHeaders++]!;
     this.#header.write(header, name, content.length, crc32(content));
     this.#digest = crc32(header, this.#digest);
@@ -94,8 +101,17 @@ export class StreamWriter {
 
   /** Has all that was added so far written. */
   async flush(): Promise<void> {
+    await this.#flush();
+  }
+
+  #flush(): Promise<void> | void {
     if (this.#pieces.length === 0) return;
-    await this.#sink.write(this.#pieces);
+    const written = this.#sink.write(this.#pieces);
+    if (written === undefined) return this.#flushed();
+    return written.then(() => this.#flushed());
+  }
+
+  #flushed(): void {
     this.#written += this.#bytes;
     this.#pieces = [];
     this.#bytes = 0;

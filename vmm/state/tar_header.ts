@@ -40,7 +40,11 @@ const At = {
 const NAME_BYTES = 100;
 /** What eleven octal digits can't say. */
 const MOST_SIZE = 2 ** 33;
+const CRC_PREFIX = "crc32-";
 const CRC = /^crc32-([0-9a-f]{8})$/;
+/** "0", and what makes 10 an "a". */
+const ZERO = 0x30;
+const LETTERS = 0x61 - 10;
 /** Typeflags of plain files: '0', and NUL of the time before ustar. */
 const PLAIN: ReadonlySet<number> = new Set([0x30, 0]);
 /** 'x' and 'g': times and owners in other units, names that are too long. */
@@ -92,10 +96,11 @@ export class TarHeaderWriter {
     if (name.length > NAME_BYTES) throw new RangeError(`${name} is too long for tar`);
     if (size >= MOST_SIZE) throw new RangeError(`${name} is too large for tar`);
     target.set(this.#blank);
-    let sum = this.#blankSum + put(target, At.name, name);
-    sum += put(target, At.size, size.toString(8).padStart(11, "0"));
-    sum += put(target, At.uname, `crc32-${crc.toString(16).padStart(8, "0")}`);
-    put(target, At.chksum, checksumText(sum));
+    const sum = this.#blankSum + putText(target, At.name, name) +
+      putDigits(target, At.size, size, 8, 11) +
+      putText(target, At.uname, CRC_PREFIX) +
+      putDigits(target, At.uname + CRC_PREFIX.length, crc, 16, 8);
+    putText(target, At.chksum, checksumText(sum));
   }
 }
 
@@ -158,8 +163,25 @@ function writeText(block: Uint8Array, at: number, value: string): void {
 }
 
 /** Writes ASCII and gives the sum of its bytes; the blank block has zeros there. */
-function put(block: Uint8Array, at: number, value: string): number {
+function putText(target: Uint8Array, at: number, value: string): number {
   let sum = 0;
-  for (let i = 0; i < value.length; i++) sum += block[at + i] = value.charCodeAt(i);
+  for (let i = 0; i < value.length; i++) sum += target[at + i] = value.charCodeAt(i);
+  return sum;
+}
+
+/** The same for the digits of a number. */
+function putDigits(
+  target: Uint8Array,
+  at: number,
+  value: number,
+  base: 8 | 16,
+  count: number,
+): number {
+  let sum = 0;
+  for (let i = count - 1; i >= 0; i--) {
+    const digit = value % base;
+    value = (value - digit) / base;
+    sum += target[at + i] = digit + (digit < 10 ? ZERO : LETTERS);
+  }
   return sum;
 }

@@ -128,8 +128,10 @@ export class IoThreadLoop implements Disposable {
    */
   run(): IoLeave {
     const dispatch = (fd: number, events: number) => this.#dispatch(fd, events);
+    let stopping = false;
     for (;;) {
-      const stop = this.#arena.ioRequest === Request.STOP;
+      const request = this.#arena.ioRequest;
+      const stop = request === Request.STOP || request === Request.LEAVE;
       const pause = this.#askedPause;
       if (pause !== 0 && pause === this.#pause) {
         this.#stand();
@@ -139,11 +141,13 @@ export class IoThreadLoop implements Disposable {
       this.#pause = 0;
       const still = pause !== 0 && !this.#busy;
       // What the guest asked for before its end is still done: its last words on a console.
-      const timeout = stop || still || this.#controlled ? 0 : this.#timeout();
+      const wait = !still && !this.#controlled && (!stop || stopping);
+      const timeout = wait ? this.#timeout() : 0;
       this.#epoll.wait(timeout, dispatch);
       this.#expire();
       this.#catchUp();
-      if (stop) return "stop";
+      if (stop && (request === Request.LEAVE || !this.#unsent)) return "stop";
+      stopping = stop;
       if (this.#controlled) {
         this.#controlled = false;
         this.#wakeDevices();
@@ -182,6 +186,13 @@ export class IoThreadLoop implements Disposable {
         open,
         (device) => (device.inFlight?.() ?? 0) > 0 || (device.resetting?.() ?? false),
       )
+    );
+  }
+
+  /** Whether some device has output of the guest's that its reader has not taken yet. */
+  get #unsent(): boolean {
+    return this.#served.some((open) =>
+      this.#set.locked(open, (device) => device.unsent?.() ?? false)
     );
   }
 

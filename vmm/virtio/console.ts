@@ -156,6 +156,10 @@ class VirtioConsole implements VirtioDevice {
     for (const port of this.#hostPorts) port?.pump();
   }
 
+  unsent(): boolean {
+    return this.#hostPorts.some((port) => port?.unsent ?? false);
+  }
+
   close(): void {
     for (const port of this.#hostPorts) port?.close();
     this.#hostPorts = [];

@@ -269,6 +269,7 @@ for (const transport of TRANSPORTS) {
         it.guest.sent(1);
       }
       assert.equal(it.vm.driver(5).pending, 1);
+      assert.equal(it.vm.threads.io.unsent!(), true);
       it.guest.send(0, "the console goes on");
       assert.equal(String.fromCharCode(...it.vm.output), "the console goes on");
 
@@ -289,6 +290,7 @@ for (const transport of TRANSPORTS) {
       got.reduce((at, piece) => (whole.set(piece, at), at + piece.length), 0);
       assert.ok(whole.every((byte, i) => byte === (i % flood.length) % 253));
       await it.vm.until(() => it.vm.driver(5).collect().length === 1);
+      assert.equal(it.vm.threads.io.unsent!(), false);
     } finally {
       closeFile(client);
     }

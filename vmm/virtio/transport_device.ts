@@ -56,6 +56,15 @@ export function transportDevice(
       }
       device.close?.();
     },
+    ...(device.unsent && {
+      unsent() {
+        let unsent = false;
+        guard(() => {
+          unsent = device.unsent!();
+        });
+        return unsent;
+      },
+    }),
     ...(device.listening && { listening: () => device.listening!() }),
     ...(device.receive && {
       receive(bytes: Uint8Array) {

@@ -220,6 +220,8 @@ export interface VirtioDevice {
   inFlight?(): number;
   /** On the I/O thread: a reset waits; give up what can be given up. */
   cancel?(): void;
+  /** On the I/O thread, when the VM has ended: whether output of the guest's waits for a reader. */
+  unsent?(): boolean;
   /** On the I/O thread, when the device or the VM goes: free what `attend` opened. */
   close?(): void;
   /** Takes input bytes (a console's keyboard); gives how many of them it took. In the main thread. */

@@ -28,7 +28,8 @@ export interface MemoryRecord {
 
 /** The group `inspect`. */
 export const methods: MethodGroup = ({ machine }) => ({
-  memory: (): MemoryRecord => {
+  memory: async (): Promise<MemoryRecord> => {
+    await machine.filled; // the client reads it by the files behind it
     const kernel = machine.document.boot?.kernel?.path;
     const slots = slotRecords(machine.slots);
     return {

@@ -94,7 +94,7 @@ export const methods: MethodGroup = (vm) => {
       const shown = Promise.withResolvers<HeldState>();
       holds.set(client, released.resolve);
       client.gone.addEventListener("abort", () => released.resolve(false));
-      machine.freeze(async (frozen) => {
+      const freeze = async (frozen: FrozenMachine) => {
         if (client.gone.aborted) return;
         const follows = track === true || since !== undefined;
         const dirty = follows ? changes(since) : undefined;
@@ -112,7 +112,10 @@ export const methods: MethodGroup = (vm) => {
           if (taken && follows) tracked = { id, generation };
           else if (dirty !== undefined) machine.dirtyLog.putBack(dirty);
         }
-      }).catch(shown.reject).finally(() => holds.delete(client));
+      };
+      // The client reads memory by the files behind it, where all of it has to be.
+      machine.filled.then(() => machine.freeze(freeze)).catch(shown.reject)
+        .finally(() => holds.delete(client));
       return shown.promise;
     },
     /** Lets the VM go that this client holds: it goes on, or ends where it stands. */

@@ -71,6 +71,11 @@ export class HostStream {
     return this.#fd !== NONE && !(this.#plan.kind === "fifo" && this.#ended);
   }
 
+  /** How messages call it. */
+  get label(): string {
+    return this.#plan.label;
+  }
+
   /** Whether it takes output; what doesn't has none of it kept for later. */
   get takesOutput(): boolean {
     const { kind } = this.#plan;

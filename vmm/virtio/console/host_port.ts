@@ -149,6 +149,11 @@ export class HostPort {
     this.#tellGuest();
   }
 
+  /** Whether output waits for who is there to take it. */
+  get unsent(): boolean {
+    return (this.#stream?.takesOutput ?? false) && this.#transmit.waiting > 0;
+  }
+
   /** Lets a client go. */
   close(): void {
     this.#stream?.close();
@@ -161,6 +166,7 @@ export class HostPort {
       const count = chain.readableIovecs(offset, stream.mostWrite, iovecs);
       const put = stream.write(iovecs, count);
       if (put !== END) return put;
+      if (!stream.connected) this.#owner.context.event({ kind: "unread", path: stream.label });
     }
     const rest = chain.readable - offset;
     this.#state.discarded += rest;

@@ -2,7 +2,10 @@
  * A writer of cpio archives in the "newc" format, the one that Linux unpacks as an initramfs
  * (Documentation/driver-api/early-userspace/buffer-format.rst), so that building a guest's first
  * file system needs neither a cpio binary nor root for the device nodes.
+ *
+ * @module
  */
+import { type Bytes, sequence } from "./byte_sequence.ts";
 
 /** One entry of an archive: a folder, a file, a symbolic link or a character device. */
 export type CpioEntry =
@@ -41,7 +44,7 @@ const encoder = new TextEncoder();
  * assert.equal(new TextDecoder().decode(archive.subarray(0, 6)), "070701");
  * ```
  */
-export function cpio(entries: Iterable<CpioEntry>): Uint8Array {
+export function cpio(entries: Iterable<CpioEntry>): Bytes {
   const chunks: Uint8Array[] = [];
   let ino = 1;
   for (const entry of entries) {
@@ -51,7 +54,7 @@ export function cpio(entries: Iterable<CpioEntry>): Uint8Array {
     chunks.push(...record(ino++, entry));
   }
   chunks.push(header({ ino: 0, mode: 0, size: 0, major: 0, minor: 0, name: "TRAILER!!!" }));
-  return join(chunks);
+  return sequence(...chunks);
 }
 
 function record(ino: number, entry: CpioEntry): Uint8Array[] {
@@ -92,19 +95,9 @@ function header({ ino, mode, size, major, minor, name }: Header): Uint8Array {
   // c_rdevminor c_namesize c_check; the checksum is zero in "070701".
   const fields = [ino, mode, 0, 0, nlink, 0, size, 0, 0, major, minor, bytes.length, 0];
   const text = "070701" + fields.map((field) => field.toString(16).padStart(8, "0")).join("");
-  return join([encoder.encode(text), bytes, padding(HEADER_BYTES + bytes.length)]);
+  return sequence(encoder.encode(text), bytes, padding(HEADER_BYTES + bytes.length));
 }
 
 function padding(length: number): Uint8Array {
   return new Uint8Array((4 - length % 4) % 4);
-}
-
-function join(chunks: Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0));
-  let at = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, at);
-    at += chunk.length;
-  }
-  return whole;
 }

@@ -1,0 +1,60 @@
+/**
+ * `cd`, `pwd` and `umask`.
+ *
+ * @module
+ */
+import { resolve } from "node:path";
+import { UsageError } from "../../ffi/errors.ts";
+import type { Builtin, BuiltinPlace } from "./builtin.ts";
+import { atMost } from "./builtin_usage.ts";
+import { hostFailure } from "./host_failure.ts";
+
+const UMASK = "umask 077";
+
+/** The words about the folder that paths start from. */
+export const folderBuiltins: Readonly<Record<string, Builtin>> = {
+  cd: { usage: "[FOLDER | -]", summary: "Change the folder that paths start from", run: cd },
+  pwd: {
+    usage: "",
+    summary: "Show that folder",
+    run: async (words, { session, context }) => {
+      atMost(0, words.filter((word) => word !== "-P" && word !== "-L"), "pwd");
+      await context.print(`${session.cwd}\n`);
+      return 0;
+    },
+  },
+  umask: { usage: "[MASK]", summary: "Choose what others may not do with new files", run: umask },
+};
+
+async function umask([mask, ...more]: readonly string[], place: BuiltinPlace): Promise<number> {
+  atMost(0, more, UMASK);
+  if (mask === undefined) {
+    await place.context.print(`${Deno.umask().toString(8).padStart(4, "0")}\n`);
+  } else if (/^[0-7]{1,4}$/.test(mask)) Deno.umask(parseInt(mask, 8));
+  else throw new UsageError(`"${mask}" is no octal number`, { hint: UMASK });
+  return 0;
+}
+
+async function cd(words: readonly string[], { session, context }: BuiltinPlace): Promise<number> {
+  const names = words[0] === "--" ? words.slice(1) : words;
+  atMost(1, names, "cd FOLDER");
+  const { variables } = session;
+  const back = names[0] === "-";
+  const target = back ? variables.get("OLDPWD") : names[0] ?? variables.get("HOME");
+  if (target === undefined || target === "") {
+    throw new UsageError(`Cannot change the folder: ${back ? "OLDPWD" : "HOME"} is not set`, {
+      hint: "cd FOLDER",
+    });
+  }
+  const before = session.cwd;
+  const path = resolve(before, target);
+  try {
+    session.changeFolder(path);
+  } catch (error) {
+    throw hostFailure(error, "chdir", path);
+  }
+  variables.export("OLDPWD", before);
+  variables.export("PWD", session.cwd);
+  if (back) await context.print(`${session.cwd}\n`);
+  return 0;
+}

@@ -1,0 +1,110 @@
+/**
+ * Reads and writes descriptors that other processes share, whose mode is therefore not to be
+ * changed, without holding this thread up.
+ *
+ * @module
+ */
+import { Errno } from "./errno.ts";
+import { HostError } from "./errors.ts";
+import { errno, libc } from "./libc.ts";
+
+/** poll.h */
+const POLLIN = 1;
+const POLLOUT = 4;
+/** A pipe that says it has room takes as much at once (pipe(7), PIPE_BUF). */
+const PIPE_BUF = 4096;
+/** How long a wait may keep one of Deno's threads before it is asked for again. */
+const SLICE_MILLISECONDS = 250;
+
+/**
+ * Reads some bytes.
+ *
+ * @param fd The descriptor
+ * @param buffer Where to
+ * @param signal Ends the wait for them
+ * @returns How many; 0 at the end, or where the signal came first
+ * @throws {HostError} If it cannot be read
+ */
+export async function readSome(
+  fd: number,
+  buffer: Uint8Array<ArrayBuffer>,
+  signal?: AbortSignal,
+): Promise<number> {
+  for (;;) {
+    if (!await ready(fd, POLLIN, signal)) return 0;
+    const count = Number(libc.read(fd, buffer, BigInt(buffer.length)));
+    if (count >= 0) return count;
+    const code = errno();
+    if (code === Errno.EIO) return 0; // a terminal that has hung up, or that is another's now
+    if (code !== Errno.EINTR && code !== Errno.EAGAIN) throw new HostError("read", code);
+  }
+}
+
+/**
+ * Writes all of some bytes.
+ *
+ * @param fd The descriptor
+ * @param bytes The bytes
+ * @param signal Ends it early
+ * @throws {HostError} If it cannot be written; with EPIPE if nobody reads any more
+ */
+export async function writeAll(fd: number, bytes: Uint8Array, signal?: AbortSignal): Promise<void> {
+  for (let done = 0; done < bytes.length;) {
+    if (!await ready(fd, POLLOUT, signal)) return;
+    const piece = bytes.slice(done, done + PIPE_BUF);
+    const count = Number(libc.write(fd, piece, BigInt(piece.length)));
+    if (count >= 0) {
+      done += count;
+      continue;
+    }
+    const code = errno();
+    if (code !== Errno.EINTR && code !== Errno.EAGAIN) throw new HostError("write", code);
+  }
+}
+
+/**
+ * Writes bytes now, as far as that goes: what a person is told, which nothing waits for.
+ *
+ * @param fd The descriptor
+ * @param bytes The bytes
+ */
+export function writeNow(fd: number, bytes: Uint8Array<ArrayBuffer>): void {
+  for (let done = 0; done < bytes.length;) {
+    const count = Number(libc.write(fd, bytes.subarray(done), BigInt(bytes.length - done)));
+    if (count < 0 && errno() === Errno.EINTR) continue;
+    if (count <= 0) return;
+    done += count;
+  }
+}
+
+/** Waits; false if the signal came first. */
+async function ready(fd: number, events: number, signal?: AbortSignal): Promise<boolean> {
+  const over = () => signal?.aborted === true;
+  if (over()) return false;
+  if (libc.poll(pollfd(fd, events), 1n, 0) > 0) return true;
+  const aborted = Promise.withResolvers<void>();
+  const abort = () => aborted.resolve();
+  signal?.addEventListener("abort", abort);
+  try {
+    for (;;) {
+      const waiting = libc.poll_slow(pollfd(fd, events), 1n, SLICE_MILLISECONDS);
+      const result = await (signal === undefined ? waiting : Promise.race([
+        waiting,
+        aborted.promise.then(() => 0),
+      ]));
+      if (over()) return false;
+      if (result > 0) return true; // what is wrong with it, reading or writing says
+    }
+  } finally {
+    signal?.removeEventListener("abort", abort);
+  }
+}
+
+/** `struct pollfd` (poll.h). */
+function pollfd(fd: number, events: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(8);
+  const view = new DataView(bytes.buffer);
+  view.setInt32(0, fd, true);
+  view.setInt16(4, events, true);
+  return bytes;
+}
