@@ -40,7 +40,8 @@ export function overview(verbs: readonly Verb[]): string {
   return [
     "hvsh: a hypervisor that you can pipe\n\n" +
     "  hvsh create -m 256M | hvsh kernel bzImage | hvsh run\n" +
-    "  hvsh                    a shell over the same verbs\n",
+    "  hvsh                    a shell over the same verbs\n" +
+    "  hvsh FILE [WORD…]       a script of the shell's lines; hvsh -c LINE runs one\n",
     ...groups,
     "hvsh help VERB says more about one.\n",
   ].join("\n");

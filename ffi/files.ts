@@ -67,11 +67,12 @@ const F_DUPFD_CLOEXEC = 1030;
  * One more descriptor of an open file.
  *
  * @param fd The descriptor
+ * @param least The least number that the other may have
  * @returns Another, closed on exec
  * @throws {HostError} If there is no more room
  */
-export function duplicate(fd: number): number {
-  return check(libc.fcntl(fd, F_DUPFD_CLOEXEC, 0), "fcntl");
+export function duplicate(fd: number, least = 0): number {
+  return check(libc.fcntl(fd, F_DUPFD_CLOEXEC, least), "fcntl");
 }
 
 /**

@@ -39,11 +39,10 @@ export function openFuse(): number {
     return openFile(DEVICE, OpenFlag.RDWR | OpenFlag.NONBLOCK);
   } catch (error) {
     if (!(error instanceof HostError)) throw error;
-    const missing = error.errno === Errno.ENOENT || error.errno === Errno.ENODEV;
     throw new HostError(error.syscall, error.errno, {
       path: DEVICE,
       cause: error,
-      hint: missing ? "sudo modprobe fuse; a container needs --device /dev/fuse" : "sudo",
+      hint: "sudo modprobe fuse; a container needs --device /dev/fuse --cap-add SYS_ADMIN",
     });
   }
 }
@@ -67,7 +66,10 @@ export function mountFuse(fd: number, path: string, { source, subtype }: FuseMou
     BigInt(flags),
     cString(data),
   );
-  check(result, "mount", { path });
+  check(result, "mount", {
+    path,
+    hint: "a container needs --device /dev/fuse --cap-add SYS_ADMIN",
+  });
 }
 
 /**

@@ -133,6 +133,7 @@ const SYMBOLS = {
   posix_spawn_file_actions_init: { parameters: ["buffer"], result: "i32" }, // int …(posix_spawn_file_actions_t *)
   posix_spawn_file_actions_destroy: { parameters: ["buffer"], result: "i32" }, // int …(posix_spawn_file_actions_t *)
   posix_spawn_file_actions_adddup2: { parameters: ["buffer", "i32", "i32"], result: "i32" }, // int …(posix_spawn_file_actions_t *, int, int)
+  posix_spawn_file_actions_addclose: { parameters: ["buffer", "i32"], result: "i32" }, // int …(posix_spawn_file_actions_t *, int)
   posix_spawn_file_actions_addchdir_np: { parameters: ["buffer", "buffer"], result: "i32" }, // int …(posix_spawn_file_actions_t *, const char *)
   posix_spawnattr_init: { parameters: ["buffer"], result: "i32" }, // int …(posix_spawnattr_t *)
   posix_spawnattr_destroy: { parameters: ["buffer"], result: "i32" }, // int …(posix_spawnattr_t *)

@@ -6,7 +6,9 @@
  */
 import { Errno } from "./errno.ts";
 import { HostError } from "./errors.ts";
+import { duplicate } from "./files.ts";
 import { check, cString, errno, libc } from "./libc.ts";
+import { OwnedDescriptor } from "./pipe.ts";
 
 /** Room for posix_spawn_file_actions_t and posix_spawnattr_t: 80 and 336 bytes with glibc. */
 const OPAQUE_BYTES = 512;
@@ -30,7 +32,7 @@ export interface SpawnOptions {
   readonly environment: Readonly<Record<string, string>>;
   /** Its folder. */
   readonly cwd: string;
-  /** Its descriptors, and what of this process each of them is: numbers that none of its own has. */
+  /** Its descriptors, and what of this process each of them is. */
   readonly descriptors: ReadonlyMap<number, number>;
   /** The process group it joins, 0 for one of its own; this process's if left out. */
   readonly group?: number;
@@ -57,6 +59,8 @@ export function spawn(options: SpawnOptions): number {
     Object.entries(environment).map(([name, value]) => `${name}=${value}`),
   );
   const folder = cString(cwd);
+  using lifted = new DisposableStack();
+  const above = (fd: number) => duplicate(fd, Math.max(...descriptors.keys()) + 1);
   const actions = new Uint8Array(OPAQUE_BYTES);
   const attributes = new Uint8Array(OPAQUE_BYTES);
   libc.posix_spawn_file_actions_init(actions);
@@ -64,7 +68,13 @@ export function spawn(options: SpawnOptions): number {
   try {
     libc.posix_spawn_file_actions_addchdir_np(actions, folder);
     for (const [theirs, ours] of descriptors) {
-      libc.posix_spawn_file_actions_adddup2(actions, ours, theirs);
+      // One that another is copied over first would be gone.
+      const source = descriptors.has(ours) ? lifted.use(new OwnedDescriptor(above(ours))).fd : ours;
+      libc.posix_spawn_file_actions_adddup2(actions, source, theirs);
+    }
+    // The other descriptors of this process are closed on exec.
+    for (const standard of [0, 1, 2]) {
+      if (!descriptors.has(standard)) libc.posix_spawn_file_actions_addclose(actions, standard);
     }
     let flags = SpawnFlag.SETSIGDEF | SpawnFlag.SETSIGMASK;
     libc.posix_spawnattr_setsigdefault(attributes, signalSet(DEFAULTED));

@@ -23,16 +23,18 @@ const MESSAGE_ADDRESS = 16;
 const MOST_MESSAGES = 64;
 const PAGE = 4096;
 
-const enum Ioctl {
-  /** Of /dev/userfaultfd: _IO(0xAA, 0x00). */
-  USERFAULTFD_IOC_NEW = 0xaa00,
-  API = 0xc018aa3f,
-  REGISTER = 0xc020aa00,
-  UNREGISTER = 0x8010aa01,
-  WAKE = 0x8010aa02,
-  COPY = 0xc028aa03,
-  ZEROPAGE = 0xc020aa04,
-}
+/** Of /dev/userfaultfd: _IO(0xAA, 0x00). */
+const USERFAULTFD_IOC_NEW = 0xaa00;
+
+/** The descriptor's ioctls, without their `UFFDIO_`. */
+export const UserfaultIoctl = {
+  API: 0xc018_aa3f,
+  REGISTER: 0xc020_aa00,
+  UNREGISTER: 0x8010_aa01,
+  WAKE: 0x8010_aa02,
+  COPY: 0xc028_aa03,
+  ZEROPAGE: 0xc020_aa04,
+} as const;
 
 /** `struct uffdio_api` */
 export const uffdio_api = struct("uffdio_api", { api: u64, features: u64, ioctls: u64 });
@@ -71,7 +73,7 @@ function open(): number {
     if (!(error instanceof HostError)) throw error;
   }
   if (device !== undefined) {
-    const fd = libc.ioctl(device, Ioctl.USERFAULTFD_IOC_NEW, BigInt(O_CLOEXEC_NONBLOCK));
+    const fd = libc.ioctl(device, USERFAULTFD_IOC_NEW, BigInt(O_CLOEXEC_NONBLOCK));
     const code = errno();
     libc.close(device);
     if (fd >= 0) return fd;
@@ -115,7 +117,7 @@ export class Userfaultfd implements Disposable {
       const api = new uffdio_api();
       api.api = UFFD_API;
       api.features = UFFD_FEATURE_MISSING_SHMEM;
-      check(libc.ioctl_pointer(opened.fd, Ioctl.API, api.view), "UFFDIO_API");
+      check(libc.ioctl_pointer(opened.fd, UserfaultIoctl.API, api.view), "UFFDIO_API");
       return opened;
     } catch (error) {
       opened[Symbol.dispose]();
@@ -135,7 +137,7 @@ export class Userfaultfd implements Disposable {
     wanted.range.start = address;
     wanted.range.len = BigInt(size);
     wanted.mode = UFFDIO_REGISTER_MODE_MISSING;
-    check(libc.ioctl_pointer(this.fd, Ioctl.REGISTER, wanted.view), "UFFDIO_REGISTER");
+    check(libc.ioctl_pointer(this.fd, UserfaultIoctl.REGISTER, wanted.view), "UFFDIO_REGISTER");
   }
 
   /**
@@ -149,7 +151,7 @@ export class Userfaultfd implements Disposable {
     const range = this.#range;
     range.start = address;
     range.len = BigInt(size);
-    check(libc.ioctl_pointer(this.fd, Ioctl.UNREGISTER, range.view), "UFFDIO_UNREGISTER");
+    check(libc.ioctl_pointer(this.fd, UserfaultIoctl.UNREGISTER, range.view), "UFFDIO_UNREGISTER");
   }
 
   /**
@@ -166,7 +168,7 @@ export class Userfaultfd implements Disposable {
       order.dst = address + BigInt(at);
       order.src = source + BigInt(at);
       order.len = BigInt(size - at);
-      const result = libc.ioctl_pointer(this.fd, Ioctl.COPY, order.view);
+      const result = libc.ioctl_pointer(this.fd, UserfaultIoctl.COPY, order.view);
       at += result === 0 ? size - at : this.#done(order.dst, order.copy, "UFFDIO_COPY");
     }
   }
@@ -183,7 +185,7 @@ export class Userfaultfd implements Disposable {
     for (let at = 0; at < size;) {
       order.range.start = address + BigInt(at);
       order.range.len = BigInt(size - at);
-      const result = libc.ioctl_pointer(this.fd, Ioctl.ZEROPAGE, order.view);
+      const result = libc.ioctl_pointer(this.fd, UserfaultIoctl.ZEROPAGE, order.view);
       const { start } = order.range;
       at += result === 0 ? size - at : this.#done(start, order.zeropage, "UFFDIO_ZEROPAGE");
     }
@@ -198,7 +200,7 @@ export class Userfaultfd implements Disposable {
     const range = this.#range;
     range.start = address;
     range.len = BigInt(PAGE);
-    check(libc.ioctl_pointer(this.fd, Ioctl.WAKE, range.view), "UFFDIO_WAKE");
+    check(libc.ioctl_pointer(this.fd, UserfaultIoctl.WAKE, range.view), "UFFDIO_WAKE");
     return PAGE;
   }
 

@@ -11,6 +11,7 @@ import { kvm_stats_desc, kvm_stats_header } from "../ffi/kvm/stats.ts";
 import { kvm_guest_debug } from "../ffi/kvm/guest_debug.ts";
 import * as kvmStructs from "../ffi/kvm/structs.ts";
 import type { StructType } from "../ffi/struct.ts";
+import * as userfaultfd from "../ffi/userfaultfd.ts";
 import { findProgram } from "../scripts/setup/find_program.ts";
 import { BootE820Entry, BootParams } from "../vmm/boot/boot_params.ts";
 import * as init from "../vmm/boot/guest_init/syscalls.ts";
@@ -35,12 +36,29 @@ const STRUCTS: readonly AnyStruct[] = [
   fileStructs.open_how,
   fileStructs.statfs,
   fileStructs.dirent64,
+  userfaultfd.uffdio_api,
+  userfaultfd.uffdio_range,
+  userfaultfd.uffdio_register,
+  userfaultfd.uffdio_copy,
+  userfaultfd.uffdio_zeropage,
   ...Object.values(fuseMessages),
 ];
 /** Those of which we declare the start only. */
 const STARTS: ReadonlySet<AnyStruct> = new Set([kvmTypes.kvm_run, fileStructs.dirent64]);
 const { O, RESOLVE, AT, S, UTIME, RENAME, SEEK } = fileStructs;
-const FILE_NUMBERS = { ...O, ...RESOLVE, ...AT, ...S, ...UTIME, ...RENAME, ...SEEK };
+const USERFAULT_NUMBERS = Object.fromEntries(
+  Object.entries(userfaultfd.UserfaultIoctl).map(([name, value]) => [`UFFDIO_${name}`, value]),
+);
+const FILE_NUMBERS = {
+  ...USERFAULT_NUMBERS,
+  ...O,
+  ...RESOLVE,
+  ...AT,
+  ...S,
+  ...UTIME,
+  ...RENAME,
+  ...SEEK,
+};
 
 /** What a guest's first process is made of; `siginfo_t` is no struct, but has members. */
 const { SIGINFO_BYTES, SI_CODE, SI_PID, SI_STATUS, ...waiting } = init.Wait;
@@ -69,6 +87,7 @@ const HEADERS = [
   "linux/fuse.h",
   "linux/futex.h",
   "linux/reboot.h",
+  "linux/userfaultfd.h",
   "sched.h",
   "signal.h",
   "sys/ioctl.h",

@@ -61,8 +61,8 @@ const STAND_INS: Readonly<Record<string, string>> = {
  * @param shell What reads it
  */
 export async function runSession(home: HvshHome, session: Session, shell: Shell): Promise<void> {
-  await session.before?.(home);
   try {
+    await session.before?.(home);
     await typeSession(home, session, shell);
   } finally {
     await endVms(home);

@@ -9,7 +9,7 @@ import type { RunDirectory } from "../live/run_directory.ts";
 import { readStatus } from "../live/status_file.ts";
 import type { SymbolNames } from "./live_values.ts";
 
-/** Kernel modules come and go: after so many milliseconds it is looked again. */
+/** Kernel modules come and go: after so many milliseconds it is looked again, for the next who asks. */
 const FRESH_MS = 60_000;
 
 interface Known {
@@ -41,7 +41,14 @@ export class VmSymbolNames implements SymbolNames {
     const pid = readStatus(vm)?.pid;
     const known = this.#known.get(vm.name);
     const now = performance.now();
-    if (known !== undefined && known.pid === pid && now - known.since < FRESH_MS) {
+    if (known !== undefined && known.pid === pid) {
+      if (now - known.since < FRESH_MS) return known.names;
+      // What was found before serves until it has been looked again.
+      this.#known.set(vm.name, { ...known, since: now });
+      this.#read(vm.name).then(
+        (found) => this.#known.set(vm.name, { pid, since: now, names: Promise.resolve(found) }),
+        () => {}, // it may have ended
+      );
       return known.names;
     }
     const names = this.#read(vm.name);

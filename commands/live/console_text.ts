@@ -20,10 +20,6 @@ export async function* consoleText(
   following: boolean,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  if (!vm.live) {
-    yield* files(vm);
-    return;
-  }
   const params = { log: true, follow: following };
   let begun = false;
   try {
@@ -34,7 +30,7 @@ export async function* consoleText(
       if (method === "output") yield outputBytes(output);
     }
   } catch (error) {
-    // It may have ended between the look and the call; then all that it said is in its folder.
+    // One that has ended has left in its folder all that it said.
     if (begun || !(error instanceof VmGoneError)) throw error;
     yield* files(vm);
   }

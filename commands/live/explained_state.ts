@@ -6,6 +6,9 @@
 import { DocumentError } from "../../ffi/errors.ts";
 import { closeFile, openFile, OpenFlag } from "../../ffi/files.ts";
 import { DescriptorSource } from "../../vmm/state/descriptor_stream.ts";
+import type { VmDocument } from "../../vmm/document.ts";
+import { FIRST } from "../../vmm/state/first_record.ts";
+import { isState } from "../../vmm/state/record_names.ts";
 import { type Need, needsOf } from "../../vmm/state/explain.ts";
 import { folderRecords } from "../../vmm/state/load_folder.ts";
 import type { StreamSource } from "../../vmm/state/load_stream.ts";
@@ -31,7 +34,8 @@ export async function explainedState(
   bytes?: AsyncIterable<Uint8Array>,
 ): Promise<Need[]> {
   const records = await recordsOf(order, bytes);
-  return await needsOf(records, (document) => changed(document, order), namedDevices(order));
+  const change = (document: VmDocument) => changed(document, order);
+  return await needsOf(records, change, namedDevices(order), order.disks !== undefined);
 }
 
 async function recordsOf(
@@ -68,6 +72,7 @@ async function streamRecords(
       return scratch.subarray(0, size);
     },
     record(name, content) {
+      if (name !== FIRST && !isState(name)) return;
       kept += content.length;
       if (kept > MOST_KEPT) {
         throw new DocumentError(`${name}: the stream's records have more than ${MOST_KEPT} bytes`);

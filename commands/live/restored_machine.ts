@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { DocumentError } from "../../ffi/errors.ts";
+import { DocumentError, UsageError } from "../../ffi/errors.ts";
 import type { Arrival } from "./arrival.ts";
 import { closeFile, openFile, OpenFlag } from "../../ffi/files.ts";
 import { keepStdin } from "../../ffi/standard_streams.ts";
@@ -20,6 +20,7 @@ import { meteredSource } from "../progress/metered.ts";
 import { ChunkSource } from "./chunk_source.ts";
 import type { DeviceChange } from "./device_change.ts";
 import { RunDirectory } from "./run_directory.ts";
+import { readWorkingSet, writeWorkingSet } from "./working_set.ts";
 
 /** A saved state, and how its VM goes on; plain data. */
 export interface RestoreOrder {
@@ -36,6 +37,8 @@ export interface RestoreOrder {
   readonly clockStopped: boolean;
   /** The VM runs while its memory comes. Default false. */
   readonly lazy?: boolean;
+  /** The file of what it asks for first, when it is lazy. */
+  readonly workingSet?: string;
   /** The folder for disks that are in the state. */
   readonly disks?: string;
 }
@@ -93,8 +96,7 @@ export async function restoredMachine(
     return metered(new DescriptorSource(fd, path));
   };
   if (order.lazy === true && !(path !== undefined && Deno.statSync(path).isDirectory)) {
-    const fd = path === undefined ? keepStdin() : openFile(path, OpenFlag.RDONLY);
-    return await loadLazily({ fd, path: path ?? "stdin", edited }, options);
+    return await lazyMachine(order, options);
   }
   const changes = (order.diffs ?? []).map(open);
   if (path === undefined) {
@@ -109,6 +111,23 @@ export async function restoredMachine(
   throw new DocumentError(`${path} is a folder, which takes no --diff`, {
     hint: "unpack the changes over it: tar x -C FOLDER",
   });
+}
+
+async function lazyMachine(
+  { path, edited, workingSet }: RestoreOrder,
+  options: LoadOptions,
+): Promise<Machine> {
+  const set = workingSet === undefined ? undefined : readWorkingSet(workingSet);
+  const fd = path === undefined ? keepStdin() : openFile(path, OpenFlag.RDONLY);
+  if (set !== undefined && !Deno.statSync(`/proc/self/fd/${fd}`).isFile) {
+    closeFile(fd);
+    throw new UsageError("--working-set is of a state in a file: a pipe comes in its own order");
+  }
+  return await loadLazily(
+    { fd, path: path ?? "stdin", edited, ...(set === undefined ? {} : { workingSet: set }) },
+    options,
+    (names, machine) => writeWorkingSet(workingSet!, names, machine),
+  );
 }
 
 /**

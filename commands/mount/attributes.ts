@@ -11,6 +11,8 @@ import type { Attributes, Node } from "./node.ts";
 const BLOCK = 512;
 const PAGE = 4096;
 const BORN = Date.now();
+/** What has neither length nor time of its own does not change. */
+const VALID_SECONDS = 1;
 
 /**
  * Fills attributes in.
@@ -18,16 +20,16 @@ const BORN = Date.now();
  * @param out Where to, zeros
  * @param ino The node's number
  * @param node The node
+ * @returns For how many seconds they stay as they are
  */
 export async function writeAttributes(
   out: InstanceType<typeof fuse_attr>,
   ino: number,
   node: Node,
-): Promise<void> {
+): Promise<number> {
   const folder = node.kind === "folder";
-  const { mode, size = 0, mtime = BORN }: Attributes = folder
-    ? { mode: node.mode }
-    : await node.attributes();
+  const attributes: Attributes = folder ? { mode: node.mode } : await node.attributes();
+  const { mode, size = 0, mtime = BORN } = attributes;
   out.ino = BigInt(ino);
   out.mode = mode | (folder ? S.S_IFDIR : S.S_IFREG);
   out.nlink = folder ? 2 : 1;
@@ -40,4 +42,5 @@ export async function writeAttributes(
   const nanoseconds = Math.floor(mtime % 1000) * 1e6;
   out.atime = out.mtime = out.ctime = seconds;
   out.atimensec = out.mtimensec = out.ctimensec = nanoseconds;
+  return attributes.size === undefined && attributes.mtime === undefined ? VALID_SECONDS : 0;
 }

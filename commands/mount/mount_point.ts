@@ -123,8 +123,9 @@ async function runHelper(args: readonly string[], env: Record<string, string> = 
   }
   if (output.success) return;
   const said = new TextDecoder().decode(output.stderr).trim();
+  const device = said.includes("/dev/fuse") ? "sudo chmod 666 /dev/fuse; " : "";
   throw new VmError(said === "" ? `${HELPER} failed with status ${output.code}` : said, {
-    hint: `without a mount, live VMs' plain files are in ${runRoot()}/NAME`,
+    hint: `${device}without a mount, live VMs' plain files are in ${runRoot()}/NAME`,
   });
 }
 

@@ -101,7 +101,7 @@ export interface FolderNode {
   readonly kind: "folder";
   /** Permissions. */
   readonly mode: number;
-  /** Whether what is in it comes and goes. */
+  /** Whether what is gone from it has to be gone at once. */
   readonly changes?: boolean;
   /** What has a name in it; undefined if nothing has. */
   find(name: string, asker: Asker): Answer<Node | undefined>;

@@ -96,6 +96,7 @@ function vmsFolder(tree: TreeState): Node {
       },
     }, "A folder for each VM; mkdir makes one, rmdir destroys one that does not run"),
     mode: WRITABLE_FOLDER,
+    changes: true,
     make(name) {
       try {
         if (find(name) !== undefined) throw new FileError(Errno.EEXIST);

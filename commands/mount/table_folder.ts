@@ -37,8 +37,6 @@ export function tableFolder<P>(table: FolderTable<P>, place: P, intro: string): 
   return {
     kind: "folder",
     mode: FOLDER_MODE,
-    // What is there or not may become the other.
-    changes: Object.values(table).some(({ there }) => there !== undefined),
     find(name) {
       if (name === HELP) return help;
       const row = Object.hasOwn(table, name) ? table[name] : undefined;
@@ -65,7 +63,7 @@ function helpText(intro: string, rows: readonly [string, { readonly help: string
 }
 
 /**
- * A folder of folders that come and go, with a `help` of its own.
+ * A folder of folders, with a `help` of its own.
  *
  * @param source Names, and what has one
  * @param intro The text of `help`
@@ -81,7 +79,6 @@ export function namedFolder(
   return {
     kind: "folder",
     mode: FOLDER_MODE,
-    changes: true,
     find: (name) => name === HELP ? help : source.find(name),
     list: async () => [
       { name: HELP, kind: "file" },

@@ -30,7 +30,7 @@ import { type Answer, type Entry, FileError, type FileNode, type FolderNode } fr
 
 /** Bytes of a READ or WRITE at most: 256 pages. */
 export const MAX_WRITE = 2 ** 20;
-/** How long the kernel may take a name, or a folder's attributes, for what they were. */
+/** How long the kernel may take a name for what it was. */
 const VALID_SECONDS = 1;
 const MOST_BACKGROUND = 64;
 const NAME_MAX = 255;
@@ -136,20 +136,18 @@ export class TreeServer {
     const out = new fuse_entry_out();
     out.nodeid = this.#inodes.enter(parent, name, node);
     out.entry_valid = folder.changes === true ? 0 : VALID_SECONDS;
-    out.attr_valid = node.kind === "folder" ? VALID_SECONDS : 0;
-    await writeAttributes(out.attr, out.nodeid, node);
+    out.attr_valid = await writeAttributes(out.attr, out.nodeid, node);
     return out;
   }
 
   async #attributes(nodeid: number): Promise<Reply> {
     const node = this.#inodes.get(nodeid);
     const out = new fuse_attr_out();
-    out.attr_valid = node.kind === "folder" ? VALID_SECONDS : 0;
-    await writeAttributes(out.attr, nodeid, node);
+    out.attr_valid = await writeAttributes(out.attr, nodeid, node);
     return out;
   }
 
-  /** `>` cuts a file to nothing, which has no meaning of its own here; neither have times. */
+  /** A file that is cut to nothing is what it was, as it is by `>`; times have no meaning either. */
   async #change(request: FuseRequest): Promise<Reply> {
     const { valid } = request.arguments(fuse_setattr_in);
     if ((valid & (Fattr.MODE | Fattr.UID | Fattr.GID)) !== 0) throw new FileError(Errno.EPERM);
@@ -214,7 +212,8 @@ export class TreeServer {
 function init(request: FuseRequest): Reply {
   const out = new fuse_init_out();
   const failure = agree(request.arguments(fuse_init_in), out, {
-    flags: InitFlag.ASYNC_READ | InitFlag.PARALLEL_DIROPS | InitFlag.ASYNC_DIO,
+    flags: InitFlag.ASYNC_READ | InitFlag.PARALLEL_DIROPS | InitFlag.ASYNC_DIO |
+      InitFlag.ATOMIC_O_TRUNC,
     maxWrite: MAX_WRITE,
     maxBackground: MOST_BACKGROUND,
     agreed: () => {},

@@ -37,14 +37,15 @@ export async function startJob(list: List, evaluator: Evaluator): Promise<void> 
       open[Symbol.dispose]();
     }
   };
+  const simple = list.rest.length === 0 &&
+    list.first.commands.every(({ kind }) => kind === "simple");
+  if (!simple) job.begin(); // it is no single process
   const running = run();
   job.watch(running, () => {
     session.unfinished.delete(running);
     session.jobs.onEnd(job);
   });
-  const simple = list.rest.length === 0 &&
-    list.first.commands.every(({ kind }) => kind === "simple");
-  if (simple) await job.begun;
+  await job.begun;
   // A program goes on without the shell, as in sh; what runs in this process does not.
   if (job.pid === undefined) session.unfinished.add(running);
   session.lastJob = job.pid === undefined ? `%${job.id}` : String(job.pid);

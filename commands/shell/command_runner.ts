@@ -12,6 +12,7 @@ import { Leave } from "./control_flow.ts";
 import type { Evaluator } from "./evaluator.ts";
 import { type Expanded, Expander } from "./expansion.ts";
 import { textOf } from "./input.ts";
+import { OpenFiles } from "./open_files.ts";
 import { type PipelineStage, runPipeline } from "./pipeline.ts";
 import { redirected } from "./redirections.ts";
 import { runStage, type StageRun } from "./stage_run.ts";
@@ -66,7 +67,7 @@ export class CommandRunner {
     return await this.#explained(async () => {
       if (command.kind !== "simple") return await this.#compound(command, tested);
       const ready = await this.#ready(command, false);
-      using open = new DisposableStack();
+      using open = new OpenFiles();
       const streams = await this.#redirected(command, open);
       try {
         return await this.#simple(ready, tested, { streams });
@@ -120,7 +121,7 @@ export class CommandRunner {
         session.streams = run.streams;
         return await evaluator.contained(() =>
           this.#explained(async () => {
-            using open = new DisposableStack();
+            using open = new OpenFiles();
             const streams = await this.#redirected(command, open);
             return await this.#simple(ready, tested, { ...run, streams });
           })
@@ -132,25 +133,30 @@ export class CommandRunner {
   async #compound(command: CompoundCommand, tested: boolean): Promise<number> {
     const { session } = this.#evaluator;
     this.#evaluator.job?.begin();
-    using open = new DisposableStack();
+    using open = new OpenFiles();
     const before = session.streams;
     session.streams = await this.#redirected(command, open);
+    session.redirected++;
     try {
       return await this.#evaluator.compound(command, tested);
     } finally {
+      session.redirected--;
       session.streams = before;
     }
   }
 
   /** After an `exec` without a command, what it has opened stays open. */
-  #keep(streams: Streams, open: DisposableStack): void {
+  #keep(streams: Streams, open: OpenFiles): void {
     if (!this.#kept) return;
     this.#kept = false;
-    open.move();
-    this.#evaluator.session.streams = streams;
+    const { session } = this.#evaluator;
+    session.streams = streams;
+    session.files.take(open);
+    // What is around a compound command's own redirections comes back behind it.
+    if (session.redirected === 0) session.files.keepOnly(new Set(streams.descriptors.values()));
   }
 
-  #redirected({ redirections }: Command, open: DisposableStack): Promise<Streams> {
+  #redirected({ redirections }: Command, open: OpenFiles): Promise<Streams> {
     const { session, job } = this.#evaluator;
     return redirected(redirections, session, this.expander, open, () => job?.begin());
   }

@@ -139,10 +139,8 @@ export class CompoundParser extends SimpleParser {
   }
 
   #redirected(bare: Bare, start: number): CompoundCommand {
-    const { end } = this.token.span;
     const redirections: Redirection[] = this.redirections();
-    const last = redirections.at(-1)?.target.span.end;
-    return { ...bare, redirections, span: { start, end: last ?? Math.max(start, end) } };
+    return { ...bare, redirections, span: { start, end: this.end } };
   }
 
   /** A compound command, if one begins here. */

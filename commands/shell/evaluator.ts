@@ -129,7 +129,11 @@ export class Evaluator {
       else if (thrown instanceof LoopExit) status = 0;
       else throw thrown;
     }
-    return await this.#commands.atExit(status);
+    try {
+      return await this.#commands.atExit(status);
+    } finally {
+      this.session.files[Symbol.dispose]();
+    }
   }
 
   /**

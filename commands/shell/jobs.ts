@@ -28,6 +28,7 @@ export class Job {
   stopped = false;
   /** The process group of its programs. */
   group: number | undefined;
+  #running = false;
   readonly #begun = Promise.withResolvers<void>();
   #ended: Promise<number> = Promise.resolve(0);
 
@@ -57,12 +58,14 @@ export class Job {
   }
 
   /**
-   * Says that its first command runs.
+   * Says that its first command runs; a second time it says nothing new.
    *
-   * @param pid The process that it is, if it is one
+   * @param pid The process that the job is, if it is one
    */
   begin(pid?: number): void {
-    this.pid ??= pid;
+    if (this.#running) return;
+    this.#running = true;
+    this.pid = pid;
     this.#begun.resolve();
   }
 

@@ -49,7 +49,7 @@ export class LineEditor implements LineSource {
   #prompt = "";
   #walk: HistoryWalk | undefined;
   #search: HistorySearch | undefined;
-  /** Tab was the key before, and there was more than one word that fits. */
+  /** Tab was the key before, and more than one word fits: once more lists them. */
   #undecided = false;
   /** Where the cursor is among the rows that are drawn; undefined while none are. */
   #drawn: { readonly above: number; readonly below: number } | undefined;
@@ -234,8 +234,8 @@ export class LineEditor implements LineSource {
     const step = tabbed(this.#buffer, completion);
     if (step.kind === "nothing") screen.write(BELL);
     if (step.kind === "written") this.#edit(step.buffer);
-    this.#undecided = step.kind === "undecided";
-    if (!this.#undecided || !undecided) return;
+    this.#undecided = completion.candidates.length > 1;
+    if (step.kind !== "undecided" || !undecided) return;
     const lines = candidateLines(completion.candidates, screen.size);
     this.#draw();
     screen.write(`${goBehind(this.#drawn!.below)}${lines.map((line) => `${line}\r\n`).join("")}`);

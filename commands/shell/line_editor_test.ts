@@ -101,7 +101,7 @@ Deno.test("Tab writes what words have in common, and once more lists them with t
     await Deno.writeTextFile(`${folder}/boot two.bin`, "");
     shell.type("flat bo\t");
     await shell.see(/hvsh> flat boot\\ $|hvsh> flat boot\\$/);
-    shell.type("\t\t");
+    shell.type("\t");
     await shell.see(/hvsh> flat boot\\\nboot one\.bin +boot two\.bin\nhvsh> flat boot\\$/);
     shell.type("t\t");
     await shell.see(/hvsh> flat boot\\ two\.bin$/);
@@ -156,3 +156,33 @@ Deno.test("a dumb terminal gets plain lines, and ^C drops one", () =>
     assert.equal(await shell.status(), 130);
     assert.equal(shell.written.includes("\x1b"), false, shell.written);
   }, { TERM: "dumb" }));
+
+const LAUNCHER = new URL("../../scripts/hvsh", import.meta.url).pathname;
+
+Deno.test("however the shell is left, the terminal's modes are those it found", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "hvsh-test-" });
+  try {
+    const environment = { PS1: "ready> ", ENV: "", HVSH_DENO: Deno.execPath() };
+    const state = { XDG_STATE_HOME: folder, XDG_RUNTIME_DIR: folder };
+    await using sh = new ShellOnTerminal(folder, { ...environment, ...state }, ["sh", "-i"]);
+    const modes = async () => {
+      sh.type("echo mo''des=`stty -g`\n"); // which shows otherwise where it is echoed
+      await sh.until("modes=");
+      return await sh.until("\r");
+    };
+    await sh.until("ready> ");
+    const before = await modes();
+    for (const leave of ["\x04", "exit 3\r", "SIGTERM", "SIGHUP"] as const) {
+      sh.type(`sh -c 'echo pi''d=$$; exec ${LAUNCHER}'\n`);
+      await sh.until("\npid=");
+      const pid = Number(await sh.until("\r"));
+      await sh.until("hvsh> ");
+      if (leave === "SIGTERM" || leave === "SIGHUP") Deno.kill(pid, leave);
+      else sh.type(leave);
+      await sh.until("ready> ");
+      assert.equal(await modes(), before, JSON.stringify(leave));
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});

@@ -90,6 +90,7 @@ class Shell {
         const { script, source, line } = statement;
         const origin = { source, ...(session.interactive ? {} : { line }) };
         await this.#interruptible((signal) => evaluate(script, origin, session, signal));
+        if (session.leaving === undefined) this.#warned = false;
       } else if (!this.#staysForJobs()) break;
     }
     if (session.interactive) await endJobs(session);
@@ -145,7 +146,6 @@ class Shell {
       source += source === "" ? line.text : `\n${line.text}`;
       const script = this.#parse(source, first, true);
       if (script === undefined) continue;
-      if (script.lists.length > 0) this.#warned = false;
       return { script, source, line: first };
     }
   }

@@ -246,3 +246,9 @@ Deno.test("a long line parses in time that grows with its length", () => {
   assert.equal(parse("a && ".repeat(20_000) + "a").lists[0]!.rest.length, 20_000);
   assert.equal(words("w ".repeat(50_000)).length, 50_000);
 });
+
+Deno.test("a list knows what of the text it is", () => {
+  const source = "{ a; } 2> x & (b) & c | d && e &\nif f; then g; fi ; h";
+  const texts = parse(source).lists.map(({ span }) => source.slice(span.start, span.end));
+  assert.deepEqual(texts, ["{ a; } 2> x", "(b)", "c | d && e", "if f; then g; fi", "h"]);
+});

@@ -119,6 +119,20 @@ export class ShellOnTerminal implements AsyncDisposable {
     );
   }
 
+  /** How often it has rung the bell. */
+  get bells(): number {
+    return this.#written.split("\x07").length - 1;
+  }
+
+  /**
+   * Waits until something that it wrote makes a look give something.
+   *
+   * @param look What is looked for; undefined as long as it is not there
+   */
+  async eventually<T>(look: () => T | undefined): Promise<T> {
+    return await this.#wait(look, () => `It is not there:\n${this.screen}`);
+  }
+
   async #wait<T>(look: () => T | undefined, otherwise: () => string): Promise<T> {
     const deadline = AbortSignal.timeout(DEADLINE_MS);
     deadline.addEventListener("abort", () => this.#wake());

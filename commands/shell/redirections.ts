@@ -8,8 +8,8 @@ import { Errno } from "../../ffi/errno.ts";
 import { HostError, UsageError } from "../../ffi/errors.ts";
 import { openFile, openFileSlowly, OpenFlag } from "../../ffi/files.ts";
 import { memoryFile } from "../../ffi/memory_file.ts";
-import { OwnedDescriptor } from "../../ffi/pipe.ts";
 import type { Expander } from "./expansion.ts";
+import type { OpenFiles } from "./open_files.ts";
 import type { Session } from "./session.ts";
 import type { Streams } from "./streams.ts";
 import type { Redirection } from "./tree.ts";
@@ -41,7 +41,7 @@ export async function redirected(
   redirections: readonly Redirection[],
   session: Session,
   expander: Expander,
-  open: DisposableStack,
+  open: OpenFiles,
   waiting: () => void,
 ): Promise<Streams> {
   let changed = session.streams;
@@ -61,7 +61,7 @@ interface Place {
   readonly streams: Streams;
   readonly session: Session;
   readonly expander: Expander;
-  readonly open: DisposableStack;
+  readonly open: OpenFiles;
   waiting(): void;
 }
 
@@ -70,19 +70,18 @@ async function leading(
   { operator, target, document }: Redirection,
   { streams, session, expander, open, waiting }: Place,
 ): Promise<number | undefined> {
-  const own = (fd: number) => open.use(new OwnedDescriptor(fd)).fd;
   if (document !== undefined) {
     const text = await expander.whole(document);
-    return own(memoryFile("here-document", new TextEncoder().encode(text)));
+    return open.own(memoryFile("here-document", new TextEncoder().encode(text)));
   }
   const word = await expander.whole(target);
   if (operator === "<&" || operator === ">&") return copied(word, streams);
   const path = resolve(session.cwd, word);
   if (word === "") throw new HostError("open", Errno.ENOENT, { path: '""' });
   const flags = FLAGS[operator as keyof typeof FLAGS] | NOCTTY;
-  if (!await isFifo(path)) return own(openFile(path, flags, MODE));
+  if (!await isFifo(path)) return open.own(openFile(path, flags, MODE));
   waiting();
-  return own(await openFileSlowly(path, flags, MODE));
+  return open.own(await openFileSlowly(path, flags, MODE));
 }
 
 /** The descriptor behind a `>&`. */

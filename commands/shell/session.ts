@@ -7,6 +7,7 @@ import { writeNow } from "../../ffi/descriptor_io.ts";
 import type { PersonTerminal, Verb } from "../verb.ts";
 import type { Origin } from "./complaint.ts";
 import { Jobs } from "./jobs.ts";
+import { OpenFiles } from "./open_files.ts";
 import type { Streams } from "./streams.ts";
 import type { CompoundCommand } from "./tree.ts";
 import { Variables } from "./variables.ts";
@@ -65,6 +66,8 @@ export class Session {
   readonly functions: Map<string, ShellFunction>;
   readonly options: ShellOptions;
   readonly jobs: Jobs = new Jobs();
+  /** What `exec` has opened for good. */
+  readonly files: OpenFiles = new OpenFiles();
   /** What the process has to wait for before it may end, subshells' jobs among them. */
   readonly unfinished: Set<Promise<unknown>>;
   /** Commands for the end of the shell. */
@@ -81,6 +84,8 @@ export class Session {
   status = 0;
   /** The process or job that `&` has started last, `$!`. */
   lastJob: string | undefined;
+  /** How many compound commands it is in, whose redirections end with them. */
+  redirected = 0;
   /** How many loops and functions it is in, for `break` and `return`. */
   loops = 0;
   functionDepth = 0;
@@ -118,6 +123,7 @@ export class Session {
     if (origin === undefined) return;
     this.status = origin.status;
     this.lastJob = origin.lastJob;
+    this.redirected = origin.redirected;
     this.loops = origin.loops;
     this.functionDepth = origin.functionDepth;
     this.current = origin.current;

@@ -1,5 +1,6 @@
 import "../../tests/c_library.ts";
 import assert from "node:assert/strict";
+import { openFiles } from "../../tests/leaks.ts";
 import { InnerShell } from "./inner_shell.ts";
 import { shLines } from "./sh_lines.ts";
 
@@ -17,6 +18,8 @@ async function inSh(line: string, cwd: string): Promise<{ stdout: string; status
 
 for (const [about, lines] of Object.entries(shLines)) {
   Deno.test(`${about}: lines print what they print in sh, and end with the same status`, async () => {
+    await new InnerShell("/").run("echo x | cat; sleep 0 & wait"); // what Deno opens once
+    const before = openFiles().length;
     for (const line of lines) {
       const [theirs, ours] = [await Deno.makeTempDir(), await Deno.makeTempDir()];
       try {
@@ -30,6 +33,7 @@ for (const [about, lines] of Object.entries(shLines)) {
         await Deno.remove(ours, { recursive: true });
       }
     }
+    assert.equal(openFiles().length, before, openFiles().join("\n"));
   });
 }
 

@@ -24,6 +24,7 @@ const FOREIGN: Readonly<Record<string, string>> = {
 export class TokenReader {
   readonly #lexer: Lexer;
   #token: Token;
+  #end = 0;
 
   /** @param lexer Gives the tokens */
   constructor(lexer: Lexer) {
@@ -46,8 +47,14 @@ export class TokenReader {
     return this.#lexer;
   }
 
+  /** Where what was taken last ends. */
+  get end(): number {
+    return this.#end;
+  }
+
   /** Looks at the next. */
   advance(): void {
+    this.#end = this.#token.span.end;
     this.#token = this.#lexer.next();
   }
 

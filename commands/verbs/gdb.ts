@@ -84,7 +84,8 @@ async function serveAll(
 ): Promise<void> {
   const close = () => listener.close();
   context.signal.addEventListener("abort", close);
-  const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+  // A shell goes on, and tells by the context's signal.
+  const signals = context.shared === true ? [] : ["SIGINT", "SIGTERM", "SIGHUP"] as const;
   const end = () => {
     close();
     Deno.exit(0); // the socket is gone from its folder

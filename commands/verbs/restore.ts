@@ -50,6 +50,13 @@ export const verb: Verb = {
         "run while memory still comes: what the guest touches first is waited for, or read at once from " +
         "a file; a stream that turns out damaged ends the VM then, with status 125",
     },
+    "working-set": {
+      value: "path",
+      metavar: "FILE",
+      help:
+        "with --lazy, from a file: read what FILE lists first; where there is none yet it is made, of " +
+        "what the guest asks for",
+    },
     edited: { help: "take records as they are that were changed by hand" },
     force: { help: "go on although this host's CPU lacks features, or files have changed" },
     explain: {
@@ -86,7 +93,15 @@ export const verb: Verb = {
       ...(typeof words.timeout === "number" ? { timeout: words.timeout } : {}),
     };
     const bytes = order.path === undefined ? streamOf(context) : undefined;
+    if (order.disks !== undefined && order.diffs!.length > 0) {
+      throw new UsageError("--disks are as old as the base, and --diff is newer: choose one");
+    }
     if (order.lazy === true) requireLazy(words, context);
+    else if (order.workingSet !== undefined) {
+      throw new UsageError("--working-set is read ahead of what else --lazy brings", {
+        hint: "hvsh restore --lazy --working-set FILE",
+      });
+    }
     if (words.explain) return await explain(order, context);
     if (words.live) {
       requirePipes(bytes, context);
@@ -188,6 +203,9 @@ function orderOf(words: Words, { cwd }: VerbContext): RestoreOrder {
     force: words.force === true,
     clockStopped: words["stop-clock"] === true,
     ...(words.lazy === true ? { lazy: true } : {}),
+    ...(typeof words["working-set"] === "string"
+      ? { workingSet: resolve(cwd, words["working-set"]) }
+      : {}),
     ...(typeof words.disks === "string" ? { disks: resolve(cwd, words.disks) } : {}),
   };
 }

@@ -99,3 +99,35 @@ onKvm("a VM whose stream breaks off ends with status 125, by the record", async 
   assert.match(attached.stderr, /^hvsh restore: The stream is cut off after /);
   assert.match(attached.stderr, /\nhvsh restore: The stream is cut off in mem\/ram0\/0x0000010000/);
 });
+
+onKvm("what a VM asks for first is found out, and read ahead from then on", async () => {
+  await using home = new HvshHome();
+  const { said } = await saved(home);
+  const restore = ["restore", "-d", "--lazy", "--working-set", "web.set", "vm.tar"];
+  records(await home.run([...restore, "-n", "vm1"]));
+  assert.equal((await home.run(["mem", "read", "vm1", "0", "1"])).status, 0); // all is there
+  while (!isFile(`${home.folder}/web.set`)) await home.run(["status", "vm1"]);
+  const names = Deno.readTextFileSync(`${home.folder}/web.set`).trimEnd().split("\n");
+  assert.ok(names.includes(COUNTER_RECORD) && names.includes("mem/ram0/0x0000000000"), `${names}`);
+  assert.equal(new Set(names).size, names.length);
+  counted("lines", said + await end(home, "vm1"));
+  records(await home.run([...restore, "-n", "vm2"]));
+  await countsOn(home, "lines", "vm2", said);
+  counted("lines", said + await end(home, "vm2"));
+  home.write("web.set", "cpu/0.json\n");
+  const wrong = await home.run([...restore, "-n", "vm3"]);
+  assert.equal(wrong.status, 125);
+  assert.match(wrong.stderr, /web\.set: "cpu\/0\.json" is no record of memory/);
+  const piped = await home.line(
+    "rm web.set; cat vm.tar | hvsh restore -d --lazy --working-set web.set",
+  );
+  assert.match(piped.stderr, /--working-set is of a state in a file/);
+});
+
+function isFile(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
+}

@@ -204,49 +204,6 @@ onKvm("a guest in the middle of disk requests goes on with them, there and back"
   await home.run(["wait", "a"]);
 });
 
-onKvm("a guest that changes memory faster than it is sent stands for it, or stays", async () => {
-  await using home = new HvshHome();
-  await changing(home);
-  const stays = await home.run([
-    "migrate",
-    "a",
-    "--downtime",
-    "0.01",
-    "--give-up",
-    "--",
-    ...RESTORE,
-  ]);
-  assert.match(
-    stays.stderr,
-    /^hvsh migrate: Given up: the guest changes memory faster than it is/m,
-  );
-  assert.equal(stays.status, 125);
-  await until("one owner", () => home.processes().length === 1);
-  assert.deepEqual(await live(home), ["a"]);
-  const moved = await home.run(["migrate", "a", "--downtime", "0", "--", ...RESTORE]);
-  assert.match(moved.stderr, /: it will stand for about \d+ ms$/m);
-  assertMoved(moved);
-  assert.deepEqual(await live(home), ["b"]);
-  await end(home, "b");
-});
-
-/** Starts a VM that writes to 112 pages, one after the other, all the time. */
-async function changing(home: HvshHome): Promise<void> {
-  const path = home.write(
-    "changing.bin",
-    Uint8Array.of(
-      ...[0xb8, 0x00, 0x20], // 1: mov ax, 0x2000
-      ...[0x8e, 0xc0], // 2: mov es, ax
-      ...[0x26, 0xfe, 0x06, 0x00, 0x00], // inc byte es:[0]
-      ...[0x05, 0x00, 0x01], // add ax, 0x100
-      ...[0x3d, 0x00, 0x90], // cmp ax, 0x9000
-      ...[0x72, 0xf1], // jb 2b
-      ...[0xeb, 0xec], // jmp 1b
-    ),
-  );
-  records(await home.run(["run", "-d", "-n", "a", "--flat", path]));
-}
-
 onKvm("a paused VM is paused where it arrives", async () => {
   await using home = new HvshHome();
   await counting(home);

@@ -1,9 +1,11 @@
 /** The shell as a new user has it: typed at a real terminal, and what is seen on its screen. */
 import assert from "node:assert/strict";
 import { ShellOnTerminal } from "../../commands/shell/pty.ts";
-import { HELLO } from "../guest_code.ts";
+import { sampleElf } from "../../vmm/boot/sample_images.ts";
+import { HELLO, SPIN } from "../guest_code.ts";
 import { onKvm } from "../on_kvm.ts";
 import { HvshHome } from "../run_hvsh.ts";
+import { symbolElf } from "../symbol_elf.ts";
 
 /** A shell where VMs of a test's own are at hand, which are ended behind it. */
 class NewUser implements AsyncDisposable {
@@ -24,6 +26,26 @@ class NewUser implements AsyncDisposable {
     await this.shell[Symbol.asyncDispose]();
     await this.home.line("hvsh kill '*'; hvsh wait '*'");
     await this.home[Symbol.asyncDispose]();
+  }
+}
+
+/** Presses Tab until it has its effect: on a busy host a VM may not answer at once, and Tab rings the bell. */
+async function tab(shell: ShellOnTerminal, effect: RegExp): Promise<void> {
+  while (!effect.test(shell.screen)) {
+    const { bells } = shell;
+    shell.type("\t");
+    await shell.eventually(() => effect.test(shell.screen) || shell.bells > bells || undefined);
+  }
+}
+
+/** Presses Enter until the prompt says where the VM stands, for which it does not wait long either. */
+async function place(shell: ShellOnTerminal, prompt: RegExp): Promise<void> {
+  const prompts = () => shell.screen.match(/^hvsh \w+:\w+.*>$/gm)?.length ?? 0;
+  await shell.see(/\nhvsh \w+:\w+[^\n>]*>$/);
+  while (!prompt.test(shell.screen)) {
+    const before = prompts();
+    shell.type("\r");
+    await shell.eventually(() => prompts() > before || undefined);
   }
 }
 
@@ -52,17 +74,22 @@ onKvm(
     shell.type("ep boot 1\r");
     await shell.see(/hvsh> step boot 1\n[^>]*7c03 +mov al,48h\nhvsh>$/);
     shell.type("use b\t\r");
-    await shell.see(/\nhvsh boot:paused 0000:7c03>$/);
+    await place(shell, /\nhvsh boot:paused 0000:7c03>$/);
     shell.type("step\r");
-    await shell.see(/7c03> step\n[^>]*7c05 +out dx,al\nhvsh boot:paused 0000:7c05>$/);
+    await shell.see(/7c03> step\n[^>]*7c05 +out dx,al\nhvsh boot:paused.*>$/);
+    await place(shell, /\nhvsh boot:paused 0000:7c05>$/);
     shell.type("use -\r");
     await shell.see(/7c05> use -\nhvsh>$/);
 
     shell.type("regs boot --set rfl\t");
     await shell.see(/\nhvsh> regs boot --set rflags=$/);
-    shell.type("\x15detach-device boot i8\t");
-    await shell.see(/\nhvsh> detach-device boot i8042$/);
-    shell.type("\x15ctl boot seri\tbr\t\r");
+    shell.type("\x15detach-device boot i8");
+    await tab(shell, /\nhvsh> detach-device boot i8042$/);
+    shell.type("\x15ctl boot seri");
+    await tab(shell, /\nhvsh> ctl boot serial0$/);
+    shell.type("br");
+    await tab(shell, /\nhvsh> ctl boot serial0 break$/);
+    shell.type("\r");
     await shell.see(/\nhvsh> ctl boot serial0 break\n[^>]*boot[^>]*\nhvsh>$/);
 
     shell.type("snapshot boot > boot.tar\r");
@@ -81,3 +108,35 @@ onKvm(
     assert.equal(history[1], "create -m 1M | flat boot.bin | run -d --paused -n boot");
   },
 );
+
+const MIB = 1 << 20;
+
+onKvm("symbols of a guest's kernel complete, when they are found", async () => {
+  await using user = new NewUser();
+  const { shell, home } = user;
+  const segment = { vaddr: BigInt(MIB), paddr: MIB, data: SPIN };
+  home.write("vmlinux", sampleElf(64, BigInt(MIB), [segment]));
+  await shell.see(/\nhvsh>$/);
+  shell.type("run -d --paused -n k vmlinux\r");
+  await shell.see(/paused.*\nhvsh>$/);
+  const symbols = ["start_here", "start_there", "end"].map((name, i) => ({
+    name,
+    address: BigInt(MIB + 16 * i),
+    size: 16,
+  }));
+  home.write("vmlinux", symbolElf(symbols)); // the VM has read the other one
+  shell.type("break k e");
+  await tab(shell, /\nhvsh> break k end$/);
+  shell.type("\x15break k --if 'rax == st");
+  await tab(shell, /\nhvsh> break k --if 'rax == start_$/);
+  shell.type("\t");
+  await shell.see(/\nstart_here +start_there\nhvsh> break k --if 'rax == start_$/);
+  shell.type("\x15disasm k start_t");
+  await tab(shell, /\nhvsh> disasm k start_there$/);
+  shell.type("-n 1\r");
+  await shell.see(/-n 1\n[^>]*<start_there>[^>]*\nhvsh>$/);
+  shell.type("use k\r");
+  await place(shell, /\nhvsh k:paused 0x100000>$/);
+  shell.type("kill; wait; exit 0\r");
+  assert.equal(await shell.status(), 0);
+});

@@ -81,6 +81,10 @@ onKvm(
     records(await home.line(`${unpacked} && rm -r all`));
     await wroteAll(home, "vm1", `${home.folder}/copy/disk0.img`);
     Deno.writeFileSync(`${home.folder}/disk`, original);
+    for (const [flags, amiss] of [["", "disk0"], ["--disks more", ""]]) {
+      const why = `hvsh restore --explain ${flags} all.tar | jq -r 'select(.ok | not).part'`;
+      assert.equal((await home.line(why)).stdout.trim(), amiss);
+    }
     const none = await home.run(["restore", "-d", "all.tar"]);
     assert.equal(none.status, 125);
     assert.match(none.stderr, /The stream has disks inside: disk0\n.*--disks FOLDER/);

@@ -9,7 +9,7 @@ import { call } from "../../ffi/kvm/call.ts";
 import { Capability } from "../../ffi/kvm/ioctl.ts";
 import { Kvm } from "../../ffi/kvm/kvm.ts";
 import { featuresOf } from "../cpu/features.ts";
-import type { VmDocument } from "../document.ts";
+import type { DeviceEntry, VmDocument } from "../document.ts";
 import { Machine } from "../machine.ts";
 import { formatSize } from "../size.ts";
 import { boardFromJson } from "./board_state.ts";
@@ -36,6 +36,7 @@ const PROBE = { memory: [{ type: "ram" as const, size: 4096 }], devices: [] };
  * @param records Its records
  * @param change What differs here, of the document
  * @param named Devices whose files somebody has named for this host
+ * @param disks Whether disks that are inside are to be written
  * @returns Its parts, in the order of its records
  * @throws {DocumentError} If it is no state
  */
@@ -43,11 +44,13 @@ export async function needsOf(
   records: StateRecordBytes,
   change: (document: VmDocument) => VmDocument,
   named: ReadonlySet<string>,
+  disks: boolean,
 ): Promise<Need[]> {
   const first = records.get(FIRST);
   if (first === undefined) throw new DocumentError(`The stream has no ${FIRST}`);
-  const { document: saved, regions } = readFirstRecord(first);
+  const { document: saved, regions, disks: content } = readFirstRecord(first);
   const document = change(saved);
+  const inside = new Set(content.map(({ name }) => name).filter((name) => !named.has(name)));
   const backing = (name: string) => {
     const record = records.get(`dev/${name}.json`);
     if (record === undefined) return undefined;
@@ -59,8 +62,18 @@ export async function needsOf(
     ...await vcpuNeeds(document, records),
     memoryNeed(regions),
     ...regions.flatMap(sharedNeed),
-    ...(document.devices ?? []).map((entry) => deviceNeed(entry, backing, named)),
+    ...(document.devices ?? []).map((entry) =>
+      inside.has(entry.name ?? "") ? insideNeed(entry, disks) : deviceNeed(entry, backing, named)
+    ),
   ];
+}
+
+function insideNeed({ name = "disk" }: DeviceEntry, disks: boolean): Need {
+  return tried(
+    name,
+    "a file for the disk, which is inside",
+    () => disks ? undefined : "--disks FOLDER says where it is to be",
+  );
 }
 
 function cpusNeed({ cpus = 1 }: VmDocument): Need {

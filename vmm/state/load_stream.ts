@@ -73,11 +73,16 @@ export async function loadStreams(
  *
  * @param source The stream, or a file with one, whose descriptor becomes the machine's
  * @param options How
+ * @param found Told of the records that were asked for, if the source has a new working set
  * @returns The machine, not started; its `filled` tells what becomes of its memory
  * @throws {DocumentError} Naming the record at fault; nothing is left behind
  * @throws {HostError} If the host can't provide the machine, or lets this user have nobody wait for memory
  */
-export async function loadLazily(source: ArrivingSource, options: LoadOptions): Promise<Machine> {
+export async function loadLazily(
+  source: ArrivingSource,
+  options: LoadOptions,
+  found: (workingSet: readonly string[], machine: Machine) => void = () => {},
+): Promise<Machine> {
   await using stack = new AsyncDisposableStack();
   const arriving = stack.use(await ArrivingMemory.open(source));
   await using loading = new StreamLoading({ ...options, arriving });
@@ -90,6 +95,9 @@ export async function loadLazily(source: ArrivingSource, options: LoadOptions): 
   stack.use(machine);
   await arriving.run();
   endWithoutMemory(machine);
+  if (source.workingSet === "new") {
+    arriving.workingSet.then((names) => found(names, machine), () => {});
+  }
   stack.move();
   return machine;
 }

@@ -18,6 +18,8 @@ export class ArrivingMemory implements AsyncDisposable {
    * on, since they might write what is not the guest's to a disk, and the process is to be ended.
    */
   readonly filled: Promise<void>;
+  /** With that, the records that were asked for, in that order, if that was to be known. */
+  readonly workingSet: Promise<readonly string[]>;
   readonly #thread: FillThread;
   readonly #faults: Userfaultfd;
   #disposed: Promise<void> | undefined;
@@ -27,7 +29,9 @@ export class ArrivingMemory implements AsyncDisposable {
     this.#thread = thread;
     this.#faults = faults;
     this.state = state;
-    this.filled = thread.filled;
+    this.workingSet = thread.filled;
+    this.filled = thread.filled.then(() => {});
+    this.filled.catch(() => {}); // whoever looks at it hears of it
   }
 
   /**

@@ -15,6 +15,8 @@ import type { PageGiver, RegionPlace } from "./page_giver.ts";
 
 /** Headers that are read between two looks at whether to stop. */
 const HEADERS_A_STEP = 1024;
+/** A guest that asks for nothing for so long has what it works with. */
+const QUIET_MILLISECONDS = 1000;
 
 /** A record of memory in the file. */
 interface Piece {
@@ -34,15 +36,22 @@ interface PlacedPiece extends Piece, RegionPlace {
 export class FileFill implements Fill, StreamTarget {
   readonly state: StateRecord[] = [];
   readonly waitsFor = undefined;
+  readonly workingSet: string[] = [];
+  patience = 0;
   readonly #fd: number;
   readonly #path: string;
   readonly #edited: boolean;
+  readonly #records: boolean;
+  /** What is to be read first. */
+  readonly #first: readonly string[];
   readonly #reader: StreamReader;
   readonly #found: Piece[] = [];
   #position: number;
   #giver: PageGiver | undefined;
   /** The pieces as they lie in memory. */
   #pieces: PlacedPiece[] = [];
+  /** The working set, the next one last. */
+  #queue: PlacedPiece[] = [];
   #next = 0;
   #left = 0;
   #staging = new Uint8Array(GRANULE);
@@ -51,16 +60,20 @@ export class FileFill implements Fill, StreamTarget {
   /**
    * @param fd The file; stays the caller's
    * @param options `path` is for errors, `position` where the stream starts, and `edited` takes records
-   *   that somebody has changed
+   *   that somebody has changed; the records of `workingSet` are read first, and where it is to be found
+   *   out, `new`, nothing that nobody asks for is read before nobody has asked for a while
    */
   constructor(
     fd: number,
-    { path, position, edited }: {
+    { path, position, edited, workingSet = [] }: {
       readonly path: string;
       readonly position: number;
       readonly edited: boolean;
+      readonly workingSet?: readonly string[] | "new";
     },
   ) {
+    this.#records = workingSet === "new";
+    this.#first = workingSet === "new" ? [] : workingSet;
     this.#fd = fd;
     this.#path = path;
     this.#position = position;
@@ -124,6 +137,11 @@ export class FileFill implements Fill, StreamTarget {
       throw new DocumentError(`${name} is there twice, or a part of it`, { hint: WITHOUT_LAZY });
     }
     this.#pieces = pieces;
+    const byName = new Map(pieces.map((piece) => [piece.name, piece]));
+    // Of another stream's working set there may be records that are not here.
+    this.#queue = this.#first.map((name) => byName.get(name)).filter((piece) => piece !== undefined)
+      .reverse();
+    if (this.#records) this.patience = QUIET_MILLISECONDS;
     this.#left = pieces.length;
   }
 
@@ -131,6 +149,7 @@ export class FileFill implements Fill, StreamTarget {
     const index = this.#pieceAt(place);
     const piece = this.#pieces[index];
     if (piece !== undefined && covers(piece, place)) {
+      if (this.#records && !piece.given) this.workingSet.push(piece.name);
       if (piece.given) this.#giver!.giveZeros(pageOf(place), PAGE); // given back since
       else this.#give(piece);
       this.#next = index + 1;
@@ -150,9 +169,18 @@ export class FileFill implements Fill, StreamTarget {
     this.#giver!.giveZeros({ region: place.region, offset: from }, end - from);
   }
 
+  quiet(): void {
+    this.patience = 0;
+  }
+
   /** Gives the next piece that nobody has asked for. */
   #read(): boolean {
     if (this.#left === 0) return true;
+    for (let piece = this.#queue.pop(); piece !== undefined; piece = this.#queue.pop()) {
+      if (piece.given) continue;
+      this.#give(piece);
+      return this.#left === 0;
+    }
     const count = this.#pieces.length;
     while (this.#pieces[this.#next % count]!.given) this.#next++;
     this.#give(this.#pieces[this.#next % count]!);

@@ -16,6 +16,10 @@ export interface Fill {
   readonly waitsFor: number | undefined;
   /** The record that is being read, or was read last. */
   readonly at: string;
+  /** For how many milliseconds nobody may ask for anything before {@linkcode step} is to read on. */
+  readonly patience: number;
+  /** The records that were asked for, in that order, if that is to be known. */
+  readonly workingSet: readonly string[];
   /**
    * Reads on.
    *
@@ -35,4 +39,6 @@ export interface Fill {
    * @param place Where
    */
   asked(place: RegionPlace): void;
+  /** Nobody has asked for anything for as long as its patience is. */
+  quiet(): void;
 }

@@ -28,6 +28,8 @@ export type FillOrder =
     /** What it is, for errors. */
     readonly path: string;
     readonly edited: boolean;
+    /** Records that are to be read first; `new` if they are to be found out. */
+    readonly workingSet?: readonly string[] | "new";
     /** An eventfd: it is to end. */
     readonly stop: number;
     readonly words: Int32Array;
@@ -43,7 +45,7 @@ export type FillOrder =
 /** What it says. */
 export type FillReport =
   | { readonly kind: "state"; readonly records: readonly StateRecord[] }
-  | { readonly kind: "filled" }
+  | { readonly kind: "filled"; readonly workingSet: readonly string[] }
   | {
     readonly kind: "failed";
     /** Whether the stream is at fault. */

@@ -21,19 +21,21 @@ export interface ArrivingSource {
   readonly path: string;
   /** Take records that somebody has changed as they are. */
   readonly edited: boolean;
+  /** Records of a file that are to be read first; `new` if they are to be found out. */
+  readonly workingSet?: readonly string[] | "new";
 }
 
 /** One fill's thread. */
 export class FillThread implements AsyncDisposable {
   /** The state's records, but for memory. */
   readonly state: Promise<readonly StateRecord[]>;
-  /** Resolves when all of memory is there. */
-  readonly filled: Promise<void>;
+  /** Resolves when all of memory is there, with the records that were asked for, if that is to be known. */
+  readonly filled: Promise<readonly string[]>;
   readonly #worker: Worker;
   readonly #stop = new EventFd();
   readonly #words = new Int32Array(new SharedArrayBuffer(12));
   readonly #state = Promise.withResolvers<readonly StateRecord[]>();
-  readonly #filled = Promise.withResolvers<void>();
+  readonly #filled = Promise.withResolvers<readonly string[]>();
   readonly #ended = Promise.withResolvers<void>();
 
   /** @param source What it is to read */
@@ -77,7 +79,7 @@ export class FillThread implements AsyncDisposable {
       case "state":
         return this.#state.resolve(report.records);
       case "filled":
-        return this.#filled.resolve();
+        return this.#filled.resolve(report.workingSet);
       case "failed": {
         Atomics.store(this.#words, Word.HEARD, 1);
         Atomics.notify(this.#words, Word.HEARD);

@@ -39,9 +39,9 @@ async function nextOrder(): Promise<FillOrder> {
 async function work(): Promise<void> {
   const order = await nextOrder();
   if (order.kind !== "read") return;
-  const { fd, path, edited, stop, words } = order;
+  const { fd, stop, words } = order;
   let giver: PageGiver | undefined;
-  const fill = fillOf(fd, path, edited);
+  const fill = fillOf(order);
   try {
     using waiting = new Waiting(fill, stop);
     while (!waiting.step());
@@ -54,7 +54,7 @@ async function work(): Promise<void> {
     fill.begin(giver);
     while (!waiting.step());
     giver.end();
-    report({ kind: "filled" });
+    report({ kind: "filled", workingSet: fill.workingSet });
   } catch (error) {
     if (error instanceof Stopped || Atomics.load(words, Word.STOPPED) === 1) return;
     fail(error, fill.at, words, giver);
@@ -63,9 +63,11 @@ async function work(): Promise<void> {
   }
 }
 
-function fillOf(fd: number, path: string, edited: boolean): Fill {
+function fillOf({ fd, path, edited, workingSet = [] }: FillOrder & { kind: "read" }): Fill {
   const position = Number(libc.lseek(fd, 0n, SEEK_CUR));
-  if (position >= 0 && isFile(fd)) return new FileFill(fd, { path, position, edited });
+  if (position >= 0 && isFile(fd)) {
+    return new FileFill(fd, { path, position, edited, workingSet });
+  }
   return new StreamFill(new DescriptorSource(fd, path), { edited, waitsFor: fd });
 }
 
@@ -107,12 +109,16 @@ class Waiting implements Disposable {
   /** Waits, and does what is to be done; says whether the fill has got where it wanted. */
   step(): boolean {
     this.#done = false;
-    this.#epoll.wait(this.#ready ? 0 : -1, (fd) => {
+    const { patience } = this.#fill;
+    const count = this.#epoll.wait(this.#ready ? patience : -1, (fd) => {
       if (fd === this.#stop) throw new Stopped();
       else if (fd === this.#faults) this.#giver!.asked((place) => this.#fill.asked(place));
       else this.#done = this.#fill.step();
     });
-    return this.#ready ? this.#fill.step() : this.#done;
+    if (!this.#ready) return this.#done;
+    if (patience > 0 && count > 0) return false;
+    if (patience > 0) this.#fill.quiet();
+    return this.#fill.step();
   }
 
   [Symbol.dispose](): void {

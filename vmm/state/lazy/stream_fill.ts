@@ -19,6 +19,8 @@ const MOST_KEPT = 2 ** 29;
 export class StreamFill implements Fill, StreamTarget {
   readonly state: StateRecord[] = [];
   readonly waitsFor: number | undefined;
+  readonly patience = 0;
+  readonly workingSet: readonly string[] = [];
   readonly #source: DescriptorSource;
   readonly #reader: StreamReader;
   #giver: PageGiver | undefined;
@@ -66,6 +68,8 @@ export class StreamFill implements Fill, StreamTarget {
     const size = Math.min(GRANULE, limit - start);
     this.#giver!.giveZeros({ region, offset: start }, size);
   }
+
+  quiet(): void {}
 
   record(name: string, content: Uint8Array<ArrayBuffer>): void {
     if (this.#piece !== undefined) {
