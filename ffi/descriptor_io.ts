@@ -6,6 +6,7 @@
  */
 import { Errno } from "./errno.ts";
 import { HostError } from "./errors.ts";
+import { seekBy } from "./files.ts";
 import { errno, libc } from "./libc.ts";
 
 /** poll.h */
@@ -49,9 +50,10 @@ export async function readSome(
  * @throws {HostError} If it cannot be written; with EPIPE if nobody reads any more
  */
 export async function writeAll(fd: number, bytes: Uint8Array, signal?: AbortSignal): Promise<void> {
+  const most = seekBy(fd, 0) ? bytes.length : PIPE_BUF; // a file takes all of it at once
   for (let done = 0; done < bytes.length;) {
     if (!await ready(fd, POLLOUT, signal)) return;
-    const piece = bytes.slice(done, done + PIPE_BUF);
+    const piece = bytes.slice(done, done + most);
     const count = Number(libc.write(fd, piece, BigInt(piece.length)));
     if (count >= 0) {
       done += count;

@@ -143,8 +143,6 @@ const SYMBOLS = {
   posix_spawnattr_setsigmask: { parameters: ["buffer", "buffer"], result: "i32" }, // int …(posix_spawnattr_t *, const sigset_t *)
   waitpid: { parameters: ["i32", "buffer", "i32"], result: "i32" }, // pid_t waitpid(pid_t, int *status, int options)
   kill: { parameters: ["i32", "i32"], result: "i32" }, // int kill(pid_t, int signal)
-  tcsetpgrp: { parameters: ["i32", "i32"], result: "i32" }, // int tcsetpgrp(int, pid_t)
-  getpgrp: { parameters: [], result: "i32" }, // pid_t getpgrp(void)
 } as const satisfies Deno.ForeignLibraryInterface;
 
 type Libc = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];

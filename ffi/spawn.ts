@@ -190,13 +190,3 @@ function changeOf(status: number): ChildChange {
 export function sendSignal(pid: number, signal: number): void {
   check(libc.kill(pid, signal), "kill");
 }
-
-/**
- * Gives the terminal to a process group. One that has hung up has nothing to give.
- *
- * @param fd The terminal
- * @param group The group; this process's own if left out
- */
-export function giveTerminal(fd: number, group: number = libc.getpgrp()): void {
-  libc.tcsetpgrp(fd, group);
-}

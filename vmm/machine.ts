@@ -720,15 +720,20 @@ export class Machine implements AsyncDisposable {
     this.stop();
   }
 
+  /** Resolves when it is told to end, by whoever. */
+  get told(): Promise<void> {
+    return this.#told.promise;
+  }
+
   /**
-   * Has `ended` tell that it failed, although threads of it can't end. Nothing of it is let go from then on: its
-   * process is to end.
-   *
-   * @param error What `ended` will tell of
+   * Has `ended` tell of its end, or why it failed, although threads of it can't end. Nothing of it is let go
+   * from then on: its process is to end.
    */
-  abandon(error: unknown): void {
+  abandon(): void {
     this.#disposed = true;
-    this.#failed(error);
+    if (this.#failure !== undefined) return this.#failed(this.#failure.error);
+    const kind = this.#endKind ?? "killed";
+    this.#finished({ kind, status: exitStatus(kind, 0, false) });
   }
 
   #failed(error: unknown): void {

@@ -95,19 +95,19 @@ export async function restoredMachine(
     files.defer(() => closeFile(fd));
     return metered(new DescriptorSource(fd, path));
   };
-  if (order.lazy === true && !(path !== undefined && Deno.statSync(path).isDirectory)) {
-    return await lazyMachine(order, options);
-  }
+  const file = path === undefined ? undefined : open(path);
+  const isFolder = path !== undefined && Deno.statSync(path).isDirectory;
+  // A folder's memory is mapped, and so comes when it is touched, whatever is asked for.
+  if (order.lazy === true && !isFolder) return await lazyMachine(order, options);
   const changes = (order.diffs ?? []).map(open);
-  if (path === undefined) {
+  if (file === undefined) {
     const source = bytes === undefined
       ? new DescriptorSource(STDIN, "stdin")
       : new ChunkSource(bytes);
     return await loadStreams([metered(source), ...changes], options);
   }
-  const source = open(path);
-  if (!Deno.statSync(path).isDirectory) return await loadStreams([source, ...changes], options);
-  if (changes.length === 0) return await loadFolder(path, options);
+  if (!isFolder) return await loadStreams([file, ...changes], options);
+  if (changes.length === 0) return await loadFolder(path!, options);
   throw new DocumentError(`${path} is a folder, which takes no --diff`, {
     hint: "unpack the changes over it: tar x -C FOLDER",
   });

@@ -12,7 +12,7 @@ import type { Streams } from "./streams.ts";
 import { ShellSyntaxError } from "./syntax_error.ts";
 
 const USAGE_STATUS = 2;
-/** Far more than a script's functions call each other, and far less than memory takes. */
+/** Far more than a script's functions and texts call each other, and far less than memory takes. */
 const MOST_CALLS = 1000;
 
 /**
@@ -37,6 +37,7 @@ export async function callFunction(
   }
   const before = { words: session.words, streams: session.streams, loops: session.loops };
   session.functionDepth++;
+  session.redirected++;
   Object.assign(session, { words, streams, loops: 0 });
   try {
     await null; // unwinds the stack
@@ -46,6 +47,7 @@ export async function callFunction(
     throw thrown;
   } finally {
     session.functionDepth--;
+    session.redirected--;
     Object.assign(session, before);
   }
 }
@@ -68,18 +70,26 @@ export async function runLines(
   const { session } = caller;
   const origin = { source, ...(name === undefined ? {} : { name, line: 1 }) };
   const evaluator = caller.with({ origin });
-  for (let at = 0;;) {
-    try {
+  if (session.texts >= MOST_CALLS) {
+    session.note(`hvsh: Texts run each other more than ${MOST_CALLS} deep`);
+    throw new Leave(USAGE_STATUS);
+  }
+  session.texts++;
+  try {
+    await null; // unwinds the stack
+    for (let at = 0;;) {
       const statement = parseStatement(source, at);
       if (statement === undefined) return at === 0 ? 0 : session.status;
       at = statement.end;
       await evaluator.script(statement.script, tested);
-    } catch (error) {
-      if (!(error instanceof ShellSyntaxError)) throw error;
-      session.note(complaint(error, origin, error.span));
-      session.status = USAGE_STATUS;
-      if (!session.interactive) throw new Leave(USAGE_STATUS);
-      return USAGE_STATUS;
     }
+  } catch (error) {
+    if (!(error instanceof ShellSyntaxError)) throw error;
+    session.note(complaint(error, origin, error.span));
+    session.status = USAGE_STATUS;
+    if (!session.interactive) throw new Leave(USAGE_STATUS);
+    return USAGE_STATUS;
+  } finally {
+    session.texts--;
   }
 }

@@ -306,16 +306,22 @@ export class CommandRunner {
 
   /** Says what went wrong before a command ran. */
   async #explained(run: () => Promise<number>): Promise<number> {
-    const { session, origin } = this.#evaluator;
+    const { session, origin, at, job } = this.#evaluator;
     try {
       return await run();
     } catch (error) {
-      if (!(error instanceof WordFailure)) throw error;
-      this.#evaluator.job?.begin();
-      session.note(complaint(error.cause, origin, error.span, error.verb));
-      const status = error.cause instanceof HvshError ? error.cause.exitStatus : FAILED;
-      if (error.fatal && !session.interactive) throw new Leave(status);
-      return status;
+      if (error instanceof WordFailure) {
+        job?.begin();
+        session.note(complaint(error.cause, origin, error.span, error.verb));
+        const status = error.cause instanceof HvshError ? error.cause.exitStatus : FAILED;
+        if (error.fatal && !session.interactive) throw new Leave(status);
+        return status;
+      }
+      // What the host has no room for, descriptors say, ends the command and not the shell.
+      if (!(error instanceof HvshError)) throw error;
+      job?.begin();
+      session.note(complaint(error, { ...origin, at }));
+      return error.exitStatus;
     }
   }
 }

@@ -250,9 +250,11 @@ Deno.test("help explains topics, words of the shell and verbs", async () => {
   assert.match(shell.notes, /There is no help for "pips"\n {2}try: did you mean pipes\?/);
 });
 
-Deno.test("functions that call themselves without end are an error", async () => {
-  const shell = new FakeShell({ interactive: false });
-  await shell.run("f() { f; }; f");
-  assert.equal(shell.session.leaving, 2);
-  assert.match(shell.notes, /more than 1000 deep/);
+Deno.test("functions and texts that run themselves without end are an error", async () => {
+  for (const line of ["f() { f; }; f", 'x=\'eval "$x"\'; eval "$x"', "f() { eval f; }; f"]) {
+    const shell = new FakeShell({ interactive: false });
+    await shell.run(line);
+    assert.equal(shell.session.leaving, 2);
+    assert.match(shell.notes, /more than 1000 deep/);
+  }
 });

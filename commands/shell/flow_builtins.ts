@@ -15,9 +15,8 @@ import type { Session } from "./session.ts";
 import { searchPath } from "./stages.ts";
 
 const MOST_STATUS = 255;
-/** How deep files may read files. */
-const MOST_SOURCES = 100;
 
+/** How many files are being read, which `return` leaves. */
 let sources = 0;
 
 /** These words. */
@@ -101,7 +100,6 @@ async function source(words: readonly string[], place: BuiltinPlace): Promise<nu
   } catch (error) {
     throw hostFailure(error, "open", path);
   }
-  if (sources >= MOST_SOURCES) throw new UsageError("Files read each other too deep");
   const before = session.words;
   if (rest.length > 0) session.words = rest;
   sources++;

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { giveTerminal, sendSignal } from "../../ffi/spawn.ts";
+import { sendSignal } from "../../ffi/spawn.ts";
 import { HostError, UsageError } from "../../ffi/errors.ts";
 
 const SIGCONT = 18;
@@ -103,15 +103,6 @@ export class Job {
   resume(): void {
     this.stopped = false;
     this.kill(SIGCONT, false);
-  }
-
-  /**
-   * Gives it the terminal.
-   *
-   * @param terminal The terminal's descriptor
-   */
-  takeTerminal(terminal: number): void {
-    if (this.group !== undefined) giveTerminal(terminal, this.group);
   }
 }
 

@@ -10,8 +10,6 @@ import { ShellSyntaxError, type Span } from "./syntax_error.ts";
 import type { HereDocument, Part, Word } from "./tree.ts";
 import { unclosed, WORD_END, WordReader } from "./word_reader.ts";
 
-export type { Part } from "./tree.ts";
-
 /** An operator of the grammar. */
 export type Operator = typeof OPERATORS[number];
 

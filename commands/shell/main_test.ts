@@ -229,6 +229,18 @@ Deno.test("what is not whole goes on in the next lines, and the rc file runs fir
     assert.equal(await shell.status(), 0);
   }));
 
+Deno.test("read takes a line that is typed, and the shell the ones behind it", () =>
+  inFolder(async (folder) => {
+    await using shell = new ShellOnTerminal(folder, { XDG_STATE_HOME: folder });
+    await shell.until("hvsh> ");
+    shell.type("read a b; echo on''e $b-$a\r");
+    shell.type("x y\r");
+    await shell.until("one y-x\r\n");
+    await shell.until("hvsh> ");
+    shell.type("exit 5\r");
+    assert.equal(await shell.status(), 5);
+  }));
+
 Deno.test("jobs outlive ^C, and leaving them is asked about once", () =>
   inFolder(async (folder) => {
     await using shell = new ShellOnTerminal(folder, { XDG_STATE_HOME: folder });

@@ -11,6 +11,9 @@ import { lineOf } from "./input.ts";
 /** What IFS is unless somebody sets it. */
 const DEFAULT_IFS = " \t\n";
 
+const NEWLINE = 10;
+const CARRIAGE_RETURN = 13;
+
 /** The word. */
 export const readBuiltin: Builtin = {
   usage: "[-r] [-p PROMPT] NAME…",
@@ -62,6 +65,8 @@ async function nextLine({ session, streams, context }: BuiltinPlace): Promise<st
   while (!line.endsWith("\n")) {
     const count = await terminal.read(byte);
     if (count === null || count === 0 || context.signal.aborted) break;
+    // Enter is a carriage return if it was typed before the terminal had lines (termios(3), ICRNL).
+    if (byte[0] === CARRIAGE_RETURN) byte[0] = NEWLINE;
     line += decoder.decode(byte, { stream: true });
   }
   return line;

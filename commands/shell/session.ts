@@ -86,6 +86,8 @@ export class Session {
   lastJob: string | undefined;
   /** How many compound commands it is in, whose redirections end with them. */
   redirected = 0;
+  /** How many texts it is in that commands have it run. */
+  texts = 0;
   /** How many loops and functions it is in, for `break` and `return`. */
   loops = 0;
   functionDepth = 0;
@@ -124,6 +126,7 @@ export class Session {
     this.status = origin.status;
     this.lastJob = origin.lastJob;
     this.redirected = origin.redirected;
+    this.texts = origin.texts;
     this.loops = origin.loops;
     this.functionDepth = origin.functionDepth;
     this.current = origin.current;

@@ -7,7 +7,7 @@ import type { Lexer, Operator, Token, WordToken } from "./lexer.ts";
 import { ShellSyntaxError } from "./syntax_error.ts";
 
 /** The words that mean something where a command may begin (XCU 2.4). */
-export const RESERVED = [
+const RESERVED = [
   ...["if", "then", "elif", "else", "fi", "for", "in", "while", "until", "do", "done"] as const,
   ...["case", "esac", "{", "}", "!"] as const,
 ] as const;

@@ -25,6 +25,7 @@ const RATE_ROUNDS = { count: 8, warmUp: 1 };
 const POOL = 10;
 const POOL_ROUNDS = 6;
 const KIB = 1024;
+const WHOLE = "memory";
 /** out 0xf4, al; jmp back: as in c_vmm.c. */
 const GUEST = Uint8Array.of(0xe6, 0xf4, 0xeb, 0xfc);
 /** c_vmm.c with the calls in the usual order, and in hvsh's. */
@@ -77,7 +78,7 @@ export const forks: Bench = {
         const folder = await saved(bytes, stack);
         const contestants = [
           own(() => firstExit(() => loadFolder(folder, {}))),
-          ...theirs(bench, c, ["mapped", `${folder}/mem/ram0`], stack),
+          ...theirs(bench, c, ["mapped", `${folder}/${WHOLE}`], stack),
         ];
         results.push(...resultsOf(mappedName(size), "ms", await interleave(contestants, rounds)));
       }
@@ -131,7 +132,7 @@ async function frozen(
   return await forkSource(stack.use(await paused(bytes, irqchip)));
 }
 
-/** A folder as `hvsh snapshot -o FOLDER/` writes it, its memory one region as c_vmm.c has it in one file. */
+/** A folder as `hvsh snapshot -o FOLDER/` writes it, and besides a file with all memory for c_vmm.c. */
 async function saved(bytes: number, stack: AsyncDisposableStack): Promise<string> {
   const folder = await Deno.makeTempDir({ prefix: "hvsh-bench." });
   stack.defer(() => Deno.remove(folder, { recursive: true }));
@@ -143,13 +144,18 @@ async function saved(bytes: number, stack: AsyncDisposableStack): Promise<string
     await Deno.writeTextFile(`${folder}/${name}`, JSON.stringify(value));
   }
   for (const { name, base, size } of snapshot.regions) {
-    using file = await Deno.open(`${folder}/mem/${name}`, { write: true, createNew: true });
-    await file.truncate(size);
-    if (base !== 0) continue;
-    await file.seek(AT_BOOT_SECTOR.address, Deno.SeekMode.Start);
-    await file.write(GUEST);
+    await memoryFile(`${folder}/mem/${name}`, size, base === 0);
   }
+  await memoryFile(`${folder}/${WHOLE}`, bytes, true);
   return folder;
+}
+
+async function memoryFile(path: string, size: number, hasGuest: boolean): Promise<void> {
+  using file = await Deno.open(path, { write: true, createNew: true });
+  await file.truncate(size);
+  if (!hasGuest) return;
+  await file.seek(AT_BOOT_SECTOR.address, Deno.SeekMode.Start);
+  await file.write(GUEST);
 }
 
 /** Milliseconds from the wish to the exit. */

@@ -1,24 +1,8 @@
 /** Memory that does not come, or not as it should, to machines that run before it is there: they never see it. */
 import assert from "node:assert/strict";
 import { DocumentError, type HvshError } from "../../ffi/errors.ts";
-import { duplicate, openFile, OpenFlag } from "../../ffi/files.ts";
-import { makePipe } from "../../ffi/pipe.ts";
-import { Machine } from "../../vmm/machine.ts";
-import { DescriptorSink } from "../../vmm/state/descriptor_stream.ts";
-import { loadLazily } from "../../vmm/state/load_stream.ts";
-import { saveMachine } from "../../vmm/state/machine_state.ts";
+import type { Machine } from "../../vmm/machine.ts";
 import { memoryRecord } from "../../vmm/state/record_names.ts";
-import { ownMemory } from "../../vmm/state/own_memory.ts";
-import { stateRecords, writeMemory, writeRecords } from "../../vmm/state/save_stream.ts";
-import type { LoadOptions } from "../../vmm/state/stream_loading.ts";
-import { StreamReader } from "../../vmm/state/stream_reader.ts";
-import { type StreamSink, StreamWriter } from "../../vmm/state/stream_writer.ts";
-import { assertCounted, assertCounts, countingDocument } from "../counting_guest.ts";
-import { Transcript } from "../flat_machine.ts";
-import { openVmFiles } from "../leaks.ts";
-import { onKvm } from "../on_kvm.ts";
-import { TestFolder } from "../sh_line.ts";
-
 import {
   fromFile,
   Piped,
@@ -28,6 +12,10 @@ import {
   saved,
   streamOf,
 } from "../arriving_state.ts";
+import { Transcript } from "../flat_machine.ts";
+import { openVmFiles } from "../leaks.ts";
+import { onKvm } from "../on_kvm.ts";
+import { TestFolder } from "../sh_line.ts";
 
 /** Looks that a machine whose memory is damaged never sees what is not its own, and hears of it. */
 async function failed(machine: Machine, says: RegExp): Promise<void> {

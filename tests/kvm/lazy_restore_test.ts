@@ -1,24 +1,6 @@
 /** Machines that run before their memory is there: what they touch comes to them. */
 import assert from "node:assert/strict";
-import { DocumentError, type HvshError } from "../../ffi/errors.ts";
-import { duplicate, openFile, OpenFlag } from "../../ffi/files.ts";
-import { makePipe } from "../../ffi/pipe.ts";
-import { Machine } from "../../vmm/machine.ts";
-import { DescriptorSink } from "../../vmm/state/descriptor_stream.ts";
-import { loadLazily } from "../../vmm/state/load_stream.ts";
-import { saveMachine } from "../../vmm/state/machine_state.ts";
 import { memoryRecord } from "../../vmm/state/record_names.ts";
-import { ownMemory } from "../../vmm/state/own_memory.ts";
-import { stateRecords, writeMemory, writeRecords } from "../../vmm/state/save_stream.ts";
-import type { LoadOptions } from "../../vmm/state/stream_loading.ts";
-import { StreamReader } from "../../vmm/state/stream_reader.ts";
-import { type StreamSink, StreamWriter } from "../../vmm/state/stream_writer.ts";
-import { assertCounted, assertCounts, countingDocument } from "../counting_guest.ts";
-import { Transcript } from "../flat_machine.ts";
-import { openVmFiles } from "../leaks.ts";
-import { onKvm } from "../on_kvm.ts";
-import { TestFolder } from "../sh_line.ts";
-
 import {
   countedOn,
   fromFile,
@@ -29,6 +11,10 @@ import {
   saved,
   streamOf,
 } from "../arriving_state.ts";
+import { Transcript } from "../flat_machine.ts";
+import { openVmFiles } from "../leaks.ts";
+import { onKvm } from "../on_kvm.ts";
+import { TestFolder } from "../sh_line.ts";
 
 for (const cpus of [1, 2] as const) {
   onKvm(`${cpus} vCPUs wait for memory that comes through a pipe, and count on`, async () => {

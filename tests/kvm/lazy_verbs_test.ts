@@ -100,6 +100,14 @@ onKvm("a VM whose stream breaks off ends with status 125, by the record", async 
   assert.match(attached.stderr, /\nhvsh restore: The stream is cut off in mem\/ram0\/0x0000010000/);
 });
 
+function isFile(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
+}
+
 onKvm("what a VM asks for first is found out, and read ahead from then on", async () => {
   await using home = new HvshHome();
   const { said } = await saved(home);
@@ -124,10 +132,10 @@ onKvm("what a VM asks for first is found out, and read ahead from then on", asyn
   assert.match(piped.stderr, /--working-set is of a state in a file/);
 });
 
-function isFile(path: string): boolean {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false;
-  }
-}
+onKvm("a VM that waits for its memory is ended all the same", async () => {
+  await using home = new HvshHome();
+  const { bytes } = await saved(home);
+  using _stream = await lazily(home, "vm1", bytes.slice(0, placeOf(bytes, COUNTER_RECORD)));
+  assert.equal(records(await home.run(["kill", "vm1"]))[0]!.state, "ended");
+  assert.equal((await home.run(["wait", "vm1"])).status, 137);
+});

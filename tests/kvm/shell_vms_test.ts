@@ -1,5 +1,6 @@
 /** A shell owns the VMs that it runs: in the foreground, as jobs, in pipelines. */
 import assert from "node:assert/strict";
+import { ShellOnTerminal } from "../../commands/shell/pty.ts";
 import { exitWith, HELLO, SPIN } from "../guest_code.ts";
 import { HvshHome } from "../run_hvsh.ts";
 
@@ -48,4 +49,29 @@ Deno.test("the VM in use is what live verbs of the shell are about", async () =>
   ]);
   assert.deepEqual([status, stderr], [0, ""]);
   assert.match(stdout, /^web\n.*\n eb fe\nweb\nweb\n137\n$/);
+});
+
+Deno.test("a VM of a job outlives ^C, and ends with the shell when the person insists", async () => {
+  await using home = new HvshHome();
+  home.write("spin.bin", SPIN);
+  await using shell = new ShellOnTerminal(home.folder, {
+    XDG_STATE_HOME: home.folder,
+    XDG_RUNTIME_DIR: home.runtime,
+  });
+  await shell.until("hvsh> ");
+  shell.type("create -n web -m 1M | flat spin.bin | run &\r");
+  await shell.until("[1] ");
+  await shell.until("hvsh> ");
+  shell.type("until list web > seen 2> /dev/null; do sleep 0.1; done; echo up''on; sleep 100\r");
+  await shell.until("\nupon");
+  shell.type("\x03");
+  await shell.until("hvsh> ");
+  shell.type("list -o json | jq -r '.live + \" \" + .state'\r");
+  await shell.until("\nweb running");
+  await shell.until("hvsh> ");
+  shell.type("exit\r");
+  await shell.until("These end with the shell");
+  await shell.until("hvsh> ");
+  shell.type("exit 3\r");
+  assert.equal(await shell.status(), 3);
 });

@@ -113,8 +113,11 @@ onNativeKvm(
 
 /** On a terminal: says where it is, waits for another size of the window, and repeats what is typed. */
 const ON_TERMINAL = `
-echo "at $(tty) $(stty size)"
-until [ "$(stty size)" = "30 100" ]; do usleep 50000; done
+sized() { until [ "$(stty size)" = "$*" ]; do usleep 50000; done; }
+echo "at $(tty)"
+sized 24 80
+echo "sized"
+sized 30 100
 echo "resized"
 trap 'echo interrupted' INT
 cat
@@ -130,7 +133,8 @@ onNativeKvm("at a terminal the command has one, with its window's size and its k
     XDG_RUNTIME_DIR: home.runtime,
   }, ["sh", "-c", `hvsh run ${KERNEL.join(" ")} -- sh t.sh; echo "status $?"; read end`]);
   await shell.until("Ctrl-] ends the VM");
-  await shell.until("at /dev/hvc0 24 80");
+  await shell.until("at /dev/hvc0");
+  await shell.until("sized"); // a driver of Linux hears of it when the terminal is there already
   shell.resize(100, 30);
   await shell.until("resized");
   shell.type("typed\r");
