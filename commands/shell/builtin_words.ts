@@ -6,7 +6,7 @@
 import { type Candidate, plain } from "../completions/candidate.ts";
 import type { LiveSource } from "../completions/live_values.ts";
 import { builtins } from "./builtins.ts";
-import { helpTopics } from "./help_topics.ts";
+import { helpTopics } from "../help_topics.ts";
 import { fileNames } from "./path_names.ts";
 import type { Session } from "./session.ts";
 

@@ -8,7 +8,7 @@ import { UsageError } from "../../ffi/errors.ts";
 import { parseWords } from "../argv.ts";
 import { invoke } from "../invoke.ts";
 import type { Builtin, BuiltinPlace } from "./builtin.ts";
-import { helpTopics, topicPage } from "./help_topics.ts";
+import { helpTopics } from "../help_topics.ts";
 
 /**
  * Makes `help`.
@@ -36,17 +36,16 @@ async function help(
     return 0;
   }
   const { names } = session.verbs;
-  const topic = Object.hasOwn(helpTopics, word) ? helpTopics[word] : undefined;
+  const explained = names.includes(word) || Object.hasOwn(helpTopics, word);
   const builtin = Object.hasOwn(builtins, word) ? builtins[word] : undefined;
-  if (topic !== undefined) await context.print(topicPage(topic));
   if (builtin !== undefined) {
     await context.print(`${word} ${builtin.usage}`.trimEnd() + `\n  ${builtin.summary}\n`);
   }
-  if (names.includes(word)) {
-    if (topic !== undefined || builtin !== undefined) await context.print("\n");
+  if (explained) {
+    if (builtin !== undefined) await context.print("\n");
     return await verbHelp(words);
   }
-  if (topic !== undefined || builtin !== undefined) return 0;
+  if (builtin !== undefined) return 0;
   const near = nearestWord(word, [...names, ...Object.keys(builtins), ...Object.keys(helpTopics)]);
   throw new UsageError(`There is no help for "${word}"`, {
     hint: near === undefined ? "help" : `did you mean ${near}?`,

@@ -168,7 +168,9 @@ Deno.test("however the shell is left, the terminal's modes are those it found", 
     const modes = async () => {
       sh.type("echo mo''des=`stty -g`\n"); // which shows otherwise where it is echoed
       await sh.until("modes=");
-      return await sh.until("\r");
+      const said = await sh.until("\r");
+      await sh.until("ready> "); // what is typed before that is echoed before it
+      return said;
     };
     await sh.until("ready> ");
     const before = await modes();
