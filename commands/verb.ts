@@ -149,6 +149,11 @@ export interface Verb {
   readonly rest?: Argument;
   /** How `run` offers this builder among its own flags. */
   readonly inline?: Inline;
+  /**
+   * Whether words are those of the host's program with the same name: in the shell, where both are in
+   * reach, they are for that then.
+   */
+  readonly forProgram?: (words: readonly string[]) => boolean;
   /** What it reads. */
   readonly reads: Flow;
   /** What it writes. */

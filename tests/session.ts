@@ -18,8 +18,6 @@ export interface Session {
   readonly bash?: boolean;
   /** Words of it that a test has others for. */
   readonly instead?: readonly Substitution[];
-  /** The same for hvsh's own shell alone. */
-  readonly insteadInHvsh?: readonly Substitution[];
   /** Host programs that it wants besides those of every Debian. */
   readonly programs?: readonly string[];
   /** Makes what it starts from, in an empty folder: files, VMs that run. */
@@ -82,7 +80,7 @@ export async function typeSession(home: HvshHome, session: Session, shell: Shell
     Deno.chmodSync(home.write(`bin/${name}`, `#!/bin/sh\n${text}\n`), 0o755);
   }
   Deno.mkdirSync(`${home.folder}/${FAR_RUNTIME}`, { recursive: true, mode: 0o700 });
-  home.write("session", `${runText(session, shell)}\n`);
+  home.write("session", `${runText(session)}\n`);
   const reader = shell === "sh" && session.bash ? "bash" : shell;
   // Deno keeps what it has compiled where it was.
   const atHome = session.atHome
@@ -95,8 +93,8 @@ export async function typeSession(home: HvshHome, session: Session, shell: Shell
 }
 
 /** The text that runs: with other words where the test has them. */
-function runText({ text, instead = [], insteadInHvsh = [] }: Session, shell: Shell): string {
-  for (const [written, run] of shell === "hvsh" ? [...instead, ...insteadInHvsh] : instead) {
+function runText({ text, instead = [] }: Session): string {
+  for (const [written, run] of instead) {
     assert.ok(text.includes(written), `It has no "${written}"`);
     text = text.replace(written, run);
   }

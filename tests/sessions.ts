@@ -208,7 +208,6 @@ export const SESSIONS: readonly Session[] = [
   },
   {
     text: "gdb vmlinux -ex 'target remote | hvsh gdb web'",
-    insteadInHvsh: [["gdb vmlinux", "^gdb vmlinux"]], // there is a verb of that name
     programs: ["gdb"],
     async before(home) {
       const symbols = [{ address: 0x7c00n, size: SPIN.length, name: "spin" }];

@@ -93,8 +93,8 @@ async function verbStage(
   options: StageOptions,
 ): Promise<Stage | undefined> {
   const verb = await session.verbs.load(name.text);
-  if (verb === undefined) return undefined;
   const texts = words.map(({ text }) => text);
+  if (verb === undefined || verb.forProgram?.(texts) === true) return undefined;
   const full = options.inputGiven ? texts : await withVmInUse(verb, texts, session);
   let parsed: Words;
   try {

@@ -27,6 +27,8 @@ export const verb: Verb = {
     arch: { value: Object.keys(TARGETS), metavar: "ARCH", help: "What GDB is told the CPU is" },
   },
   arguments: [{ name: "NAME", value: "vm", help: "the VM" }],
+  // GDB's flags have one dash (-ex, -x, -q), and this verb's have two.
+  forProgram: (words) => words.some((word) => /^-[a-z]/.test(word)),
   reads: "text",
   writes: "text",
   examples: [
