@@ -3,6 +3,7 @@
  *
  * @module
  */
+import assert from "node:assert/strict";
 
 /**
  * What this process has open, as `/proc/self/fd` shows it, sorted; the listing's own descriptor is
@@ -19,6 +20,21 @@ export function openFiles(): string[] {
     }
   }
   return targets.sort();
+}
+
+/**
+ * Fails if something is open that was not before. What was and is no more is no leak: Deno closes some
+ * of what a test has let go after that test.
+ *
+ * @param before What {@linkcode openFiles} gave
+ */
+export function nothingOpenedSince(before: readonly string[]): void {
+  const left = openFiles();
+  for (const target of before) {
+    const at = left.indexOf(target);
+    if (at >= 0) left.splice(at, 1);
+  }
+  assert.deepEqual(left, [], "files are left open");
 }
 
 /** Those of {@linkcode openFiles} that belong to VMs: KVM's own and guest memory. */

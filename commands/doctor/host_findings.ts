@@ -19,7 +19,17 @@ export function hostFindings(): Finding[] {
     hugePagesFinding(),
     shmemFinding(),
     runtimeFinding(),
-    tunFinding(),
+    deviceFinding("/dev/net/tun", {
+      missing: "sudo modprobe tun",
+      denied: "run as root, or have a tap made for you: ip tuntap add",
+    }),
+    deviceFinding("/dev/fuse", {
+      missing: "sudo modprobe fuse; `hvsh mount` needs it",
+      denied: "sudo chmod 666 /dev/fuse; `hvsh mount` needs it",
+    }),
+    ...(Deno.uid() === 0
+      ? []
+      : [programFinding("fusermount3", ["fusermount3"], "only root can `hvsh mount`", "fuse3")]),
     programFinding("passt", ["passt"], "user networks go by libslirp", "passt"),
     programFinding("qemu-nbd", ["qemu-nbd"], "no disks in qcow2 and other formats", "qemu-utils"),
     programFinding("C compiler", ["cc", "gcc", "clang"], "no checks of struct layouts", "gcc"),
@@ -82,8 +92,8 @@ function runtimeFinding(): Finding {
   }
 }
 
-function tunFinding(): Finding {
-  const check = "/dev/net/tun";
+/** A device that is opened to be used, and what helps if it can't be. */
+function deviceFinding(check: string, fixes: { missing: string; denied: string }): Finding {
   try {
     Deno.openSync(check, { read: true, write: true }).close();
     return { state: "ok", check, detail: "opens" };
@@ -93,7 +103,7 @@ function tunFinding(): Finding {
       state: "warn",
       check,
       detail: missing ? "not there" : "permission denied",
-      fix: missing ? "sudo modprobe tun" : "run as root, or have a tap made for you: ip tuntap add",
+      fix: missing ? fixes.missing : fixes.denied,
     };
   }
 }

@@ -12,7 +12,7 @@ import { Leave, LoopExit, Return } from "./control_flow.ts";
 import { hostFailure } from "./host_failure.ts";
 import { CommandError, findProgram } from "./program.ts";
 import type { Session } from "./session.ts";
-import { searchPath } from "./stages.ts";
+import { searchPath } from "./search_path.ts";
 
 const MOST_STATUS = 255;
 

@@ -8,7 +8,7 @@ import { UsageError } from "../../ffi/errors.ts";
 import { parseWords } from "../argv.ts";
 import { invoke } from "../invoke.ts";
 import type { Builtin, BuiltinPlace } from "./builtin.ts";
-import { helpTopics } from "../help_topics.ts";
+import { helpTopics, topicPage } from "../help_topics.ts";
 
 /**
  * Makes `help`.
@@ -36,12 +36,17 @@ async function help(
     return 0;
   }
   const { names } = session.verbs;
-  const explained = names.includes(word) || Object.hasOwn(helpTopics, word);
+  const topic = Object.hasOwn(helpTopics, word) ? helpTopics[word] : undefined;
   const builtin = Object.hasOwn(builtins, word) ? builtins[word] : undefined;
   if (builtin !== undefined) {
     await context.print(`${word} ${builtin.usage}`.trimEnd() + `\n  ${builtin.summary}\n`);
   }
-  if (explained) {
+  if (topic !== undefined) {
+    if (builtin !== undefined) await context.print("\n");
+    await context.print(topicPage(topic));
+    return 0;
+  }
+  if (names.includes(word)) {
     if (builtin !== undefined) await context.print("\n");
     return await verbHelp(words);
   }

@@ -12,14 +12,13 @@ import { builtins } from "./builtins.ts";
 import type { Builtin } from "./builtin.ts";
 import type { Expanded } from "./expansion.ts";
 import { CommandError, findProgram, type Program } from "./program.ts";
+import { searchPath } from "./search_path.ts";
 import type { Session, ShellFunction } from "./session.ts";
 import type { Span } from "./syntax_error.ts";
 import { withVmInUse } from "./vm_in_use.ts";
 import type { StageContext } from "./verb_context.ts";
 import { WordFailure } from "./word_failure.ts";
 
-/** Where programs are if nothing says so (POSIX.1-2017 XBD 8.3 leaves it to the system). */
-const DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin";
 /** What runs a verb in a process of its own. */
 const MAIN = import.meta.url.endsWith(".ts") ? "../main.ts" : "./main.js";
 
@@ -149,16 +148,6 @@ async function programStage(
   const argv = [name.text, ...words.map(({ text }) => text)];
   const program = { path, words: argv, cwd: session.cwd, environment };
   return { kind: "program", name: name.text, program };
-}
-
-/**
- * Where programs are.
- *
- * @param session The shell
- * @returns The value of PATH
- */
-export function searchPath(session: Session): string {
-  return session.variables.get("PATH") ?? DEFAULT_PATH;
 }
 
 function unknownCommand(name: string, session: Session): CommandError {

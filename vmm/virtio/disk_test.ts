@@ -7,7 +7,7 @@ import {
   readRequest,
   writeRequest,
 } from "../../tests/block_guest.ts";
-import { openFiles } from "../../tests/leaks.ts";
+import { nothingOpenedSince, openFiles } from "../../tests/leaks.ts";
 import {
   TRANSPORTS,
   VirtioMachine,
@@ -37,7 +37,7 @@ class Image implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    assert.deepEqual(openFiles(), this.#before, "files are left open");
+    nothingOpenedSince(this.#before);
     Deno.removeSync(this.path);
   }
 }

@@ -1,7 +1,7 @@
 import "../../../tests/c_library.ts";
 import assert from "node:assert/strict";
 import { BlockGuest, blockHeader, blockRange, writeRequest } from "../../../tests/block_guest.ts";
-import { openFiles } from "../../../tests/leaks.ts";
+import { nothingOpenedSince, openFiles } from "../../../tests/leaks.ts";
 import { VirtioMachine } from "../../../tests/virtio_machine.ts";
 import { disk } from "../../virtio/disk.ts";
 import { BlkStatus, BlkType } from "../../virtio/disk/protocol.ts";
@@ -21,7 +21,7 @@ class Folder implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    assert.deepEqual(openFiles(), this.#before, "files are left open");
+    nothingOpenedSince(this.#before);
     Deno.removeSync(this.path, { recursive: true });
   }
 }

@@ -2,7 +2,7 @@ import "../../../tests/c_library.ts";
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { BlockGuest, blockRange, readRequest, writeRequest } from "../../../tests/block_guest.ts";
-import { openFiles } from "../../../tests/leaks.ts";
+import { nothingOpenedSince, openFiles } from "../../../tests/leaks.ts";
 import {
   TRANSPORTS,
   VirtioMachine,
@@ -69,7 +69,7 @@ class Server implements AsyncDisposable {
     }
     await this.#child.status;
     Deno.removeSync(this.folder, { recursive: true });
-    assert.deepEqual(openFiles(), this.#before, "files are left open");
+    nothingOpenedSince(this.#before);
   }
 }
 

@@ -5,7 +5,7 @@
 import "../../../tests/c_library.ts";
 import { deepEqual, equal, ok } from "node:assert/strict";
 import fc from "fast-check";
-import { openFiles } from "../../../tests/leaks.ts";
+import { nothingOpenedSince, openFiles } from "../../../tests/leaks.ts";
 import { TestFolder } from "../../../tests/sh_line.ts";
 import { VirtioMachine } from "../../../tests/virtio_machine.ts";
 import { VsockGuest, type VsockPacket } from "../../../tests/vsock_guest.ts";
@@ -226,6 +226,6 @@ Deno.test("random packets and programs: alive, bounded, within the credit, in or
     }),
     { numRuns: 300 },
   );
-  deepEqual(openFiles(), before);
+  nothingOpenedSince(before);
   deepEqual([...Deno.readDirSync(folder.path)], []);
 });
