@@ -172,7 +172,7 @@ onKvm("top prints a record for each VM where no person looks", async () => {
 async function onTerminal(home: HvshHome, act: (pty: ReturnType<typeof spawn>) => void) {
   const hvsh = new URL("../../scripts/hvsh", import.meta.url).pathname;
   const line = `"${hvsh}" top -i 0.05; echo "ended $?"; stty -a`;
-  const env = { XDG_RUNTIME_DIR: home.runtime, HVSH_DENO: Deno.execPath() };
+  const env = { TERM: "xterm", XDG_RUNTIME_DIR: home.runtime, HVSH_DENO: Deno.execPath() };
   const pty = spawn("sh", ["-c", line], {
     cols: 100,
     rows: 20,
