@@ -110,6 +110,8 @@ onKvm(
 );
 
 const SECTORS = 2000;
+/** Writes a second, after as many at once: the guest is not through before it has been moved. */
+const OPERATIONS = 250;
 
 onKvm(
   "a guest in the middle of its disk's writes is carried on, and each sector is as it should be",
@@ -120,7 +122,9 @@ onKvm(
     records(
       await home.run(
         ["run", "-d", "--paused"],
-        JSON.stringify(diskWriter("vm0", { path }, SECTORS)),
+        JSON.stringify(
+          diskWriter("vm0", { path, limit: { operations: OPERATIONS, burst: 1 } }, SECTORS),
+        ),
       ),
     );
     records(await home.run(["resume", "vm0"]));
