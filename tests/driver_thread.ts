@@ -26,7 +26,7 @@ export interface DriverOrder {
 }
 
 /** How long to sleep at most, in milliseconds: far longer than anything takes. */
-const DEADLINE = 10_000;
+const DEADLINE = 60_000;
 /** How often to look before going to sleep. */
 const SPINS = 2000;
 /** How often to look before lending the next. */

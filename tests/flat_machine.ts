@@ -7,7 +7,7 @@ import { binaryText } from "./binary_text.ts";
 import { parseDocument, type VmDocument } from "../vmm/document.ts";
 import type { Machine } from "../vmm/machine.ts";
 
-const DEADLINE = 60_000;
+const DEADLINE = 180_000;
 
 /** Bytes, and where they lie. */
 export interface Placed {

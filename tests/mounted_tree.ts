@@ -10,7 +10,7 @@ import { openFuse } from "../ffi/fuse_device.ts";
 import { onKvmWith } from "./on_kvm.ts";
 import type { HvshHome, HvshProcess } from "./run_hvsh.ts";
 
-const DEADLINE = 60_000;
+const DEADLINE = 180_000;
 /** How often a file is read that is to say something else. */
 const LOOK_MILLISECONDS = 20;
 

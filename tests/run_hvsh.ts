@@ -9,7 +9,7 @@ import { filesBelow, MARK, processesOf } from "./leaks.ts";
 
 const SCRIPTS = decodeURIComponent(new URL("../scripts", import.meta.url).pathname);
 /** Far above what anything here takes, also on an emulated host that others keep busy. */
-const DEADLINE_SECONDS = 120;
+const DEADLINE_SECONDS = 300;
 /** How often processes that nobody here started, and so cannot be waited for, are looked at. */
 const LOOK_MILLISECONDS = 20;
 

@@ -16,7 +16,7 @@ import { symbolElf } from "./symbol_elf.ts";
 import { detached, records } from "./vm_home.ts";
 
 const LOOK_MILLISECONDS = 20;
-const DEADLINE_SECONDS = 60;
+const DEADLINE_SECONDS = 180;
 
 /** The states of live VMs by their names, as `hvsh list` has them. */
 async function states(home: HvshHome): Promise<Record<string, unknown>> {

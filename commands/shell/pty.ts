@@ -9,7 +9,7 @@ import { stripVTControlCharacters } from "node:util";
 import { type IPty, spawn } from "@lydell/node-pty";
 import xterm from "@xterm/headless";
 
-const DEADLINE_MS = 60_000;
+const DEADLINE_MS = 180_000;
 const ROWS = 24;
 const COLUMNS = 80;
 const SCROLLBACK = 10_000;

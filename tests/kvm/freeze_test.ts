@@ -12,7 +12,7 @@ import { placeBars, prove } from "../script_virtio.ts";
 import { VirtioEntries } from "../virtio_entries.ts";
 
 const FOR_EVER = 0xffff_ffff;
-const DEADLINE = 60_000;
+const DEADLINE = 180_000;
 const PAGE = 4096;
 
 /** Waits a turn of the event loop. */

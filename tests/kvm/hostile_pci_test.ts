@@ -10,7 +10,7 @@ import { Script, SCRIPT_MEMORY, scriptDocument, type ScriptWidth } from "../scri
 import { barOf, ecam, placeBars, prove, startPci } from "../script_virtio.ts";
 import { VirtioEntries } from "../virtio_entries.ts";
 
-const DEADLINE = 60_000;
+const DEADLINE = 180_000;
 const DONE = 42;
 const COMMAND = 0x04;
 const BAR0 = 0x10;

@@ -16,7 +16,7 @@ import { records } from "../vm_home.ts";
 /** How often sides are killed at random instants. */
 const KILLS = Number(Deno.env.get("HVSH_TEST_KILLS") ?? 4);
 const MIGRATED = { live: "a", state: "ended", reason: "migrated", status: 0 };
-const DEADLINE_SECONDS = 60;
+const DEADLINE_SECONDS = 180;
 const LOOK_MILLISECONDS = 10;
 
 /** What the console of a detached VM has said. */

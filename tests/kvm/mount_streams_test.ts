@@ -10,7 +10,7 @@ import { failsWith, MountedTree, onFuse } from "../mounted_tree.ts";
 import { HvshHome } from "../run_hvsh.ts";
 import { detached } from "../vm_home.ts";
 
-const DEADLINE = 60_000;
+const DEADLINE = 180_000;
 const LOOK_MILLISECONDS = 100;
 
 onFuse("events end for cat, go on for tail -f, and wait for <>, for many at a time", async () => {

@@ -14,7 +14,7 @@ import { barOf, placeBars, prove, startPci } from "../script_virtio.ts";
 import { VirtioEntries } from "../virtio_entries.ts";
 
 const FOR_EVER = 0xffff_ffff;
-const DEADLINE = 60_000;
+const DEADLINE = 180_000;
 const DISK = 2;
 
 const turn = () => new Promise<void>((resolve) => setTimeout(resolve));

@@ -6,7 +6,7 @@ import { EIGHTY_WRITES, listing, SPIN } from "../guest_code.ts";
 import { onKvm } from "../on_kvm.ts";
 import { HvshHome, type HvshResult } from "../run_hvsh.ts";
 
-const DEADLINE = 60_000;
+const DEADLINE = 180_000;
 /** Reads the line status register and writes it there, for ever. Real mode. */
 const SERIAL = listing(`
   ba fd 03              mov dx, 0x3fd
