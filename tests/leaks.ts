@@ -37,9 +37,12 @@ export function nothingOpenedSince(before: readonly string[]): void {
   assert.deepEqual(left, [], "files are left open");
 }
 
+/** Not a source file of a folder `kvm`, which a thread may just be loading. */
+const VM_FILE = /^(anon_inode:\[?kvm|\/dev\/kvm|\/memfd:hvsh)/;
+
 /** Those of {@linkcode openFiles} that belong to VMs: KVM's own and guest memory. */
 export function openVmFiles(): string[] {
-  return openFiles().filter((target) => /kvm|memfd:hvsh/.test(target));
+  return openFiles().filter((target) => VM_FILE.test(target));
 }
 
 /** The variable by which {@linkcode processesOf} knows the processes of a test. */

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { Address, Port } from "../../vmm/board.ts";
 import { Machine } from "../../vmm/machine.ts";
 import { Common } from "../../vmm/virtio/pci_common.ts";
-import { openFiles } from "../leaks.ts";
+import { openFiles, openVmFiles } from "../leaks.ts";
 import { onKvm } from "../on_kvm.ts";
 import { type RandomNumbers, randomNumbers } from "../ring_mutator.ts";
 import { Script, SCRIPT_MEMORY, scriptDocument, type ScriptWidth } from "../script_guest.ts";
@@ -22,7 +22,10 @@ const SLOTS = [1, 2, 3, 4, 5, 6, 7] as const;
  */
 async function play(make: (script: Script, kinds: readonly string[]) => void): Promise<void> {
   await using entries = new VirtioEntries();
-  const ours = () => openFiles().filter((target) => /kvm|memfd:hvsh|hvsh test/.test(target));
+  const ours = () => [
+    ...openVmFiles(),
+    ...openFiles().filter((target) => target.includes("hvsh test")),
+  ];
   const before = ours();
   const devices = entries.all();
   const script = new Script();

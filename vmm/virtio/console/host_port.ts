@@ -41,6 +41,8 @@ export class HostPort {
   readonly #owner: HostPortOwner;
   readonly #stream: HostStream | undefined;
   #again = false;
+  /** Output was left in its queue, since its reader took no more or it is others' turn. */
+  #left = false;
 
   /**
    * @param state What it remembers
@@ -119,8 +121,10 @@ export class HostPort {
   transmit(): void {
     const state = this.#state;
     const queue = this.#transmit;
+    this.#left = false;
     for (let left = TURN_BYTES;;) {
       if (left <= 0) {
+        this.#left = true;
         this.#later();
         break;
       }
@@ -139,6 +143,7 @@ export class HostPort {
       left -= Math.max(moved, TURN_BUFFER);
       if (state.transmit_offset < chain.readable) {
         queue.unpop(chain);
+        this.#left = true;
         if (left <= 0) this.#later();
         break;
       }
@@ -149,9 +154,9 @@ export class HostPort {
     this.#tellGuest();
   }
 
-  /** Whether output waits for who is there to take it. */
+  /** Whether output that was looked at waits for who is there to take it; a guest's mere word does not do. */
   get unsent(): boolean {
-    return (this.#stream?.takesOutput ?? false) && this.#transmit.waiting > 0;
+    return this.#left && this.#owner.context.running && (this.#stream?.takesOutput ?? false);
   }
 
   /** Lets a client go. */
