@@ -8,7 +8,7 @@
  */
 import { findProgram } from "./setup/find_program.ts";
 import { hasGuest } from "./setup/guests.ts";
-import { countJunit, type Counts, failedTests, formatCounts, NOTHING, sum } from "./test_counts.ts";
+import { countJunit, type Counts, formatCounts, NOTHING, sum } from "./test_counts.ts";
 
 const ROOT = new URL("..", import.meta.url);
 const REQUIRED = Deno.env.get("HVSH_REQUIRE_KVM") === "1";
@@ -87,71 +87,47 @@ const HOST_SIDE = `
   watch_verbs
 `.trim().split(/\s+/).map((name) => `tests/kvm/${name}_test.ts`);
 
-/** After more failures than these it is no matter of chance. */
-const MOST_AGAIN = 3;
-/** Tests that failed in the emulated machine and passed the second time, to be told of at the end. */
-const unsteady: string[] = [];
-
 /** A folder's tests where kvm_amd is real. */
 async function emulatedTests(folder: string): Promise<Counts> {
-  const report = `${reports}/inside/report.xml`;
-  let status = await inEmulatedMachine(folder);
+  // Each hvsh process takes a second in there; what has just run out here need not run again.
+  const ignored = kvmMissing() === undefined ? [`--ignore=${HOST_SIDE.join(",")}`] : [];
+  const out = `${reports}/inside`;
+  const report = `${out}/report.xml`;
+  const attempt = () =>
+    run("scripts/emulated-host", [
+      "--timeout=1500",
+      `--out=${out}`,
+      "deno",
+      "test",
+      "-A",
+      "--no-check",
+      "--quiet",
+      "--sanitize-resources",
+      `--junit-path=${report}`,
+      ...ignored,
+      folder,
+    ], 30 * MINUTE);
+  let status = await attempt();
   if (status === MACHINE_FAILED) {
     console.log(
       `\n!! THE EMULATED MACHINE ITSELF DIED, not a test in it: ${folder} runs once more`,
     );
-    status = await inEmulatedMachine(folder);
+    status = await attempt();
   }
-  const counts = counted(status, report);
-  if (counts.failed === 0 || counts.failed > MOST_AGAIN) return counts;
-  // Nested virtualization in software loses an interrupt now and then; a test that fails by its own fault
-  // fails again.
-  const names = failedTests(readReport(report));
-  if (names.length !== counts.failed) return counts;
-  console.log(`\n!! FAILED in the emulated machine, once more: ${names.join("; ")}`);
-  const again = counted(await inEmulatedMachine(folder, names), report);
-  if (again.failed > 0 || again.passed < names.length) return counts;
-  unsteady.push(...names);
-  return { ...counts, passed: counts.passed + names.length, failed: 0 };
-}
-
-/** Runs a folder's tests, or those of some names, in there; the report is in `inside`. */
-async function inEmulatedMachine(folder: string, names?: readonly string[]): Promise<number> {
-  const out = `${reports}/inside`;
-  // Each hvsh process takes a second in there; what has just run out here need not run again.
-  const ignored = kvmMissing() === undefined ? [`--ignore=${HOST_SIDE.join(",")}`] : [];
-  return await run("scripts/emulated-host", [
-    "--timeout=1500",
-    `--out=${out}`,
-    "deno",
-    "test",
-    "-A",
-    "--no-check",
-    "--quiet",
-    "--sanitize-resources",
-    `--junit-path=${out}/report.xml`,
-    ...(names === undefined ? [] : [`--filter=/^(?:${names.map(RegExp.escape).join("|")})$/`]),
-    ...ignored,
-    folder,
-  ], 30 * MINUTE);
+  return counted(status, report);
 }
 
 /** What a report says; a runner that failed with no failed test in it counts as one more. */
 function counted(status: number, report: string): Counts {
-  const counts = countJunit(readReport(report));
+  let counts = NOTHING;
+  try {
+    counts = countJunit(Deno.readTextFileSync(report));
+  } catch (error) {
+    console.error(`No report from the runner: ${(error as Error).message}`);
+  }
   const silent = status !== 0 && counts.failed === 0;
   const empty = counts.passed + counts.failed + counts.skipped === 0;
   return silent || empty ? sum(counts, { ...NOTHING, failed: 1 }) : counts;
-}
-
-/** A runner's report; nothing if it wrote none. */
-function readReport(report: string): string {
-  try {
-    return Deno.readTextFileSync(report);
-  } catch (error) {
-    console.error(`No report from the runner: ${(error as Error).message}`);
-    return "";
-  }
 }
 
 /** Runs a command in the project, its output going where ours goes. */
@@ -231,9 +207,6 @@ async function runSuites(): Promise<number> {
     total = sum(total, counts);
   }
   for (const reason of leftOut) console.log(`\n!! LEFT OUT: ${reason}`);
-  for (const name of unsteady) {
-    console.log(`\n!! PASSED ONLY THE SECOND TIME in the emulated machine: ${name}`);
-  }
   console.log(`\n${formatCounts(total)}`);
   return total.failed === 0 && !(REQUIRED && leftOut.length > 0) ? 0 : 1;
 }

@@ -41,31 +41,6 @@ export function countJunit(xml: string): Counts {
   return counts;
 }
 
-/**
- * The names of the tests that failed.
- *
- * @param xml A report, as for {@linkcode countJunit}
- * @returns Their names, each once
- */
-export function failedTests(xml: string): string[] {
-  const names = new Set<string>();
-  for (const [, attributes, body = ""] of xml.matchAll(CASE)) {
-    if (/\bclassname="[^"]*" \(step\)/.test(attributes!)) continue;
-    const name = /\bname="([^"]*)"/.exec(attributes!)?.[1];
-    if (name !== undefined && /<(failure|error)\b/.test(body)) names.add(unescaped(name));
-  }
-  return [...names];
-}
-
-/** The characters that XML writes as entities. */
-const ENTITIES: Readonly<Record<string, string>> = {
-  ...{ lt: "<", gt: ">", amp: "&", quot: '"', apos: "'", "#39": "'" },
-};
-
-function unescaped(text: string): string {
-  return text.replace(/&([a-z]+|#39);/g, (entity, name) => ENTITIES[name] ?? entity);
-}
-
 const CASE = /<testcase\b([^>]*?)(?:\/>|>([\s\S]*?)<\/testcase>)/g;
 
 /** The line that CI reads. */
