@@ -4,6 +4,7 @@ import { Epoll, EpollEvent } from "./epoll.ts";
 import { Errno } from "./errno.ts";
 import { closeFile, openFile, OpenFlag } from "./files.ts";
 import { IoUring } from "./io_uring.ts";
+import { makePipe } from "./pipe.ts";
 
 /** `struct iovec`s of whole buffers. */
 function iovecs(...buffers: Uint8Array<ArrayBuffer>[]): BigUint64Array<ArrayBuffer> {
@@ -125,4 +126,16 @@ Deno.test("a read that waits for data is cancelled", () => {
 
 Deno.test("a ring of no entries is refused", () => {
   assert.throws(() => new IoUring(0), { code: "EINVAL" });
+});
+
+Deno.test("what completes at once is reaped at once, however many", () => {
+  using pipe = makePipe();
+  using ring = new IoUring(64);
+  const into = iovecs(new Uint8Array(1));
+  for (let tag = 0; tag < 64; tag++) ring.readv(tag, pipe.reader.fd, addressOf(into), 1, 0);
+  ring.submit();
+  pipe.writer[Symbol.dispose]();
+  const tags: number[] = [];
+  assert.equal(ring.reap((tag) => void tags.push(tag)), 64);
+  assert.deepEqual(tags.sort((a, b) => a - b), Array.from({ length: 64 }, (_, tag) => tag));
 });
