@@ -6,9 +6,10 @@
  *
  * @module
  */
+import { basename } from "node:path";
 import { findProgram } from "./setup/find_program.ts";
 import { hasGuest } from "./setup/guests.ts";
-import { countJunit, type Counts, formatCounts, NOTHING, sum } from "./test_counts.ts";
+import { countJunit, type Counts, failedTests, formatCounts, NOTHING, sum } from "./test_counts.ts";
 
 const ROOT = new URL("..", import.meta.url);
 const REQUIRED = Deno.env.get("HVSH_REQUIRE_KVM") === "1";
@@ -27,6 +28,8 @@ interface Suite {
 
 /** Where the runners' reports go; made by {@linkcode main}, since `deno test` loads this file too. */
 let reports = "";
+/** What failed, for a person: a line each. */
+const failures: string[] = [];
 
 const SUITES: readonly Suite[] = [
   { name: "formatting", run: () => check(["fmt", "--check", "--quiet"]) },
@@ -64,8 +67,9 @@ const SUITES: readonly Suite[] = [
 
 /** A check that is passed or failed as a whole. */
 async function check(args: string[]): Promise<Counts> {
-  const passed = await run(Deno.execPath(), args, 5 * MINUTE) === 0;
-  return passed ? { ...NOTHING, passed: 1 } : { ...NOTHING, failed: 1 };
+  if (await run(Deno.execPath(), args, 5 * MINUTE) === 0) return { ...NOTHING, passed: 1 };
+  failures.push(`deno ${args.join(" ")}`);
+  return { ...NOTHING, failed: 1 };
 }
 
 /** A run of `deno test`; types have been checked before. */
@@ -91,7 +95,7 @@ const HOST_SIDE = `
 async function emulatedTests(folder: string): Promise<Counts> {
   // Each hvsh process takes a second in there; what has just run out here need not run again.
   const ignored = kvmMissing() === undefined ? [`--ignore=${HOST_SIDE.join(",")}`] : [];
-  const out = `${reports}/inside`;
+  const out = `${reports}/${basename(folder)}`;
   const report = `${out}/report.xml`;
   const attempt = () =>
     run("scripts/emulated-host", [
@@ -121,13 +125,21 @@ async function emulatedTests(folder: string): Promise<Counts> {
 function counted(status: number, report: string): Counts {
   let counts = NOTHING;
   try {
-    counts = countJunit(Deno.readTextFileSync(report));
+    const xml = Deno.readTextFileSync(report);
+    counts = countJunit(xml);
+    for (const { file, name, reason } of failedTests(xml)) {
+      failures.push(`${file}: ${name}: ${reason}`);
+    }
   } catch (error) {
     console.error(`No report from the runner: ${(error as Error).message}`);
   }
   const silent = status !== 0 && counts.failed === 0;
   const empty = counts.passed + counts.failed + counts.skipped === 0;
-  return silent || empty ? sum(counts, { ...NOTHING, failed: 1 }) : counts;
+  if (!silent && !empty) return counts;
+  failures.push(
+    `a runner ended with status ${status}, and its report ${report} has no failed test`,
+  );
+  return sum(counts, { ...NOTHING, failed: 1 });
 }
 
 /** Runs a command in the project, its output going where ours goes. */
@@ -180,11 +192,9 @@ function emulatorMissing(): string | undefined {
 /** Runs all suites. */
 async function main(): Promise<number> {
   reports = Deno.makeTempDirSync({ prefix: "hvsh-test-" });
-  try {
-    return await runSuites();
-  } finally {
-    Deno.removeSync(reports, { recursive: true });
-  }
+  const status = await runSuites();
+  if (failures.length === 0) Deno.removeSync(reports, { recursive: true });
+  return status;
 }
 
 async function runSuites(): Promise<number> {
@@ -207,6 +217,8 @@ async function runSuites(): Promise<number> {
     total = sum(total, counts);
   }
   for (const reason of leftOut) console.log(`\n!! LEFT OUT: ${reason}`);
+  for (const failure of failures) console.log(`\n!! FAILED: ${failure}`);
+  if (failures.length > 0) console.log(`\nThe runners' reports are kept in ${reports}`);
   console.log(`\n${formatCounts(total)}`);
   return total.failed === 0 && !(REQUIRED && leftOut.length > 0) ? 0 : 1;
 }

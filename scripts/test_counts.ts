@@ -1,5 +1,5 @@
 /**
- * Counts of tests, read from the runners' own reports.
+ * What became of tests, read from the runners' own reports.
  *
  * @module
  */
@@ -40,6 +40,41 @@ export function countJunit(xml: string): Counts {
   }
   return counts;
 }
+
+/** A test that failed. */
+export interface FailedTest {
+  readonly name: string;
+  /** The file that it is in. */
+  readonly file: string;
+  /** The first line of what it said. */
+  readonly reason: string;
+}
+
+/**
+ * Finds the tests that failed in a JUnit report.
+ *
+ * @param xml The report, as for {@linkcode countJunit}
+ * @returns In its order
+ */
+export function failedTests(xml: string): FailedTest[] {
+  return [...xml.matchAll(CASE)].flatMap(([, attributes, body = ""]) => {
+    const failure = /<(?:failure|error)\b([^>]*)/.exec(body);
+    if (failure === null) return [];
+    const reason = attribute(failure[1]!, "message").split("\n", 1)[0]!;
+    return [{
+      name: attribute(attributes!, "name"),
+      file: attribute(attributes!, "classname"),
+      reason,
+    }];
+  });
+}
+
+function attribute(attributes: string, name: string): string {
+  const value = new RegExp(`\\b${name}="([^"]*)"`).exec(attributes)?.[1] ?? "";
+  return value.replace(/&(lt|gt|quot|apos|amp);/g, (_, entity: string) => ENTITIES[entity]!);
+}
+
+const ENTITIES: Record<string, string> = { lt: "<", gt: ">", quot: '"', apos: "'", amp: "&" };
 
 const CASE = /<testcase\b([^>]*?)(?:\/>|>([\s\S]*?)<\/testcase>)/g;
 
