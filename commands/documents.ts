@@ -72,7 +72,7 @@ const SHAPE: Shape = {
     cmdline: "text",
     flat: { images: "list" },
     multiboot: { modules: "list" },
-    firmware: {},
+    firmware: { roms: "list" },
   },
 };
 

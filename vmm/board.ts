@@ -83,6 +83,8 @@ export const Address = {
   ECAM: 0xe000_0000,
   /** The virtio-mmio devices, a page each. */
   VIRTIO_MMIO: 0xe800_0000,
+  /** A second PCI memory window, up to {@linkcode Address.IOAPIC}: where SeaBIOS puts BARs. */
+  FIRMWARE_PCI_WINDOW: 0xf000_0000,
   IOAPIC: 0xfec0_0000,
   LAPIC: 0xfee0_0000,
   /** Page that KVM needs for real mode on old VT-x (KVM_SET_IDENTITY_MAP_ADDR). */

@@ -84,8 +84,12 @@ const boot = v.looseObject({
     path,
     modules: v.optional(v.array(v.looseObject({ path, cmdline: v.optional(v.string()) }))),
   })),
-  /** A blob that ends at 4 GiB and starts at the reset vector. */
-  firmware: v.optional(v.looseObject({ path })),
+  /** A blob that ends at 4 GiB and starts at the reset vector; a kernel beside it is handed to it. */
+  firmware: v.optional(v.looseObject({
+    path,
+    /** Option ROMs that it finds in fw_cfg and starts. */
+    roms: v.optional(v.array(path)),
+  })),
 });
 
 const device = v.looseObject({

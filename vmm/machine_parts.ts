@@ -184,15 +184,22 @@ function memorySizes({ slots }: MachineMemory): { lowMemory: number; highMemory:
   return { lowMemory: sum(false), highMemory: sum(true) };
 }
 
-/** PCI's memory window without what the document maps into it. */
+/** PCI's memory windows without what the document maps into them. */
 function windowsBeside(slots: readonly MemorySlot[]): Span[] {
-  let from: number = Address.PCI_WINDOW;
-  const windows: Span[] = [];
+  return [
+    ...free(Address.PCI_WINDOW, Address.PCI_WINDOW_END, slots),
+    ...free(Address.FIRMWARE_PCI_WINDOW, Address.IOAPIC, slots),
+  ];
+}
+
+/** What of some addresses no memory takes. */
+function free(start: number, end: number, slots: readonly MemorySlot[]): Span[] {
+  let from = start;
+  const spans: Span[] = [];
   for (const { base, size } of slots) {
-    if (base >= Address.PCI_WINDOW_END || base + size <= from) continue;
-    if (base > from) windows.push({ base: from, size: base - from });
+    if (base >= end || base + size <= from) continue;
+    if (base > from) spans.push({ base: from, size: base - from });
     from = base + size;
   }
-  const end = Address.PCI_WINDOW_END;
-  return from < end ? [...windows, { base: from, size: end - from }] : windows;
+  return from < end ? [...spans, { base: from, size: end - from }] : spans;
 }

@@ -114,10 +114,11 @@ export class VmBuilder {
    * Starts firmware at the reset vector.
    *
    * @param path Its path
+   * @param options `roms`, option ROMs for SeaBIOS
    * @returns A new builder
    */
-  firmware(path: string): VmBuilder {
-    return this.#apply(firmwareVerb, { path });
+  firmware(path: string, options: { roms?: readonly string[] } = {}): VmBuilder {
+    return this.#apply(firmwareVerb, { path, rom: options.roms });
   }
 
   /**

@@ -18,6 +18,8 @@ export const GUESTS = [
   "gnumach", // a multiboot 1 kernel, unpacked
   "bios.bin", // SeaBIOS, 128 KiB
   "bios-256k.bin", // SeaBIOS, 256 KiB
+  "qboot.rom", // firmware that starts a kernel from fw_cfg
+  "linuxboot_dma.bin", // an option ROM that has SeaBIOS do the same
 ] as const;
 
 /** Those that `makeFirstFileSystems` makes from others. */

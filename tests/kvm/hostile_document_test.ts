@@ -122,6 +122,7 @@ onKvm("what cannot start is refused in words", async () => {
   const cases: [Record<string, unknown>, RegExp][] = [
     [{ boot: undefined }, /nothing to boot/],
     [{ boot: { flat: { images: [{ data }] }, kernel: { path: "/x" } } }, /cannot both start/],
+    [{ boot: { flat: { images: [{ data }] }, firmware: { path: "/x" } } }, /cannot both start/],
     [flat({ images: [] }), /No flat image to start/],
     [flat({ images: [{}] }), /images\[0\]: it has no "path" and no "data"/],
     [flat({ images: [{ data: "" }] }), /the image is empty/],

@@ -14,8 +14,9 @@ import { memoryError, ramEnd } from "./placement.ts";
 const PAGE = 0x1000;
 /** From here on up no device has registers (the local APIC's page is at 0xfee00000). */
 const MOST = 16 << 20;
-/** What PC chipsets show of the ROM below 1 MiB. */
+/** What PC chipsets show of the ROM below 1 MiB, and what they have there at most as shadow RAM. */
 const ISA_BIOS = 128 << 10;
+const SHADOW = 256 << 10;
 
 /** A piece of read-only memory. */
 export interface RomRegion {
@@ -51,8 +52,9 @@ export function firmwareRegion(image: Image): RomRegion {
 }
 
 /**
- * Copies firmware into its ROM, and its last 128 KiB to below 1 MiB as RAM: that is where its
- * 16-bit code runs, and where chipsets let it write after it has asked for that.
+ * Copies firmware into its ROM, and its end to below 1 MiB as RAM: that is where its 16-bit code runs,
+ * and where chipsets let it write after it has asked for that. What fits there is there whole, as
+ * SeaBIOS of 256 KiB has it after its copy by a chipset's registers; of more, the last 128 KiB.
  *
  * @param memory The guest's memory, with the ROM of {@linkcode firmwareRegion} in it
  * @param image The firmware
@@ -61,7 +63,7 @@ export function firmwareRegion(image: Image): RomRegion {
  */
 export function loadFirmware(memory: GuestMemory, image: Image): StartState {
   const { base, size } = firmwareRegion(image);
-  const low = Math.min(size, ISA_BIOS);
+  const low = size <= SHADOW ? size : ISA_BIOS;
   if (ramEnd(memory, Address.HIGH - low) < Address.HIGH) {
     throw memoryError(memory, image, "the firmware's copy below 1 MiB", Address.HIGH);
   }

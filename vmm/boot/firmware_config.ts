@@ -23,14 +23,10 @@ export interface FirmwareBoard {
   readonly acpi?: AcpiBoard;
   /** First port of a UART that SeaBIOS uses as its screen and keyboard. */
   readonly serialConsole?: number;
-  /** Whether the user is asked for what to boot; no, unless told. */
-  readonly bootMenu?: boolean;
-  /** OpenFirmware paths of what to boot, the first first; `HALT` ends the list for good. */
-  readonly bootOrder?: readonly string[];
-  /** More items, a kernel's for one (`firmware_kernel.ts`). */
+  /** More items: a kernel's (`firmware_kernel.ts`). */
   readonly items?: readonly { readonly key: number; readonly data: Uint8Array }[];
-  /** More files; one of the same name takes the place of ours. */
-  readonly files?: readonly { readonly name: string; readonly data: Uint8Array }[];
+  /** Option ROMs by their files' names; SeaBIOS boots from these before it looks at disks. */
+  readonly roms?: readonly { readonly name: string; readonly data: Uint8Array }[];
 }
 
 /**
@@ -46,13 +42,13 @@ const SYSTEM_STATES = Uint8Array.of(0x80, 0, 0, 1, 2, 0x80);
  * @returns Its configuration, in buffers that all threads share
  */
 export function firmwareItems(board: FirmwareBoard): FwCfgConfig {
-  const { cpus, memory } = board;
+  const { cpus, memory, items: more = [], roms = [] } = board;
   const items = [
     { key: FwCfgKey.RAM_SIZE, data: littleEndian(memory.ramSize, 8) },
     { key: FwCfgKey.NB_CPUS, data: littleEndian(cpus, 2) },
     { key: FwCfgKey.MAX_CPUS, data: littleEndian(cpus, 2) },
-    { key: FwCfgKey.BOOT_MENU, data: littleEndian(board.bootMenu ? 1 : 0, 2) },
-    ...board.items ?? [],
+    { key: FwCfgKey.BOOT_MENU, data: littleEndian(0, 2) },
+    ...more,
   ];
   const files = new Map<string, Uint8Array>([
     ["etc/e820", e820(memory)],
@@ -62,11 +58,12 @@ export function firmwareItems(board: FirmwareBoard): FwCfgConfig {
   if (board.serialConsole !== undefined) {
     files.set("etc/sercon-port", littleEndian(board.serialConsole, 8));
   }
-  if (board.bootOrder !== undefined) {
-    files.set("bootorder", ascii(board.bootOrder.map((path) => `${path}\n`).join("") + "\0"));
+  if (roms.length > 0) {
+    const order = roms.map(({ name }) => `/rom@genroms/${name}\n`).join("");
+    files.set("bootorder", sequence(ascii(order), 0));
   }
+  for (const { name, data } of roms) files.set(`genroms/${name}`, data);
   for (const { name, data } of board.acpi ? acpiLoaderFiles(board.acpi) : []) files.set(name, data);
-  for (const { name, data } of board.files ?? []) files.set(name, data);
   return {
     items: items.map(({ key, data }) => ({ key, data: shared(data) })),
     files: Array.from(files, ([name, data]) => ({ name, data: shared(data) })),

@@ -19,7 +19,7 @@ export interface FirmwareKernel {
   readonly initrd?: Uint8Array;
   /** Its command line. */
   readonly cmdline: string;
-  /** Where RAM below 4 GiB ends; the RAM disk goes up to there. */
+  /** Where RAM below 4 GiB ends; the RAM disk goes below what firmware keeps there. */
   readonly lowRamEnd: number;
 }
 
@@ -28,6 +28,8 @@ const LOADER_QEMU = 0xb0;
 /** Where the real-mode part goes, and its command line. */
 const SETUP_ADDR = 0x1_0000;
 const PAGE = 4096;
+/** At the end of RAM SeaBIOS keeps its tables (its BUILD_MAX_HIGHTABLE). */
+const FIRMWARE_TABLES = 0x4_0000;
 
 /**
  * Splits a kernel into items.
@@ -107,7 +109,7 @@ function setupPart(image: Uint8Array): Uint8Array {
 function placeInitrd(kernel: FirmwareKernel, addressMax: number, payloadSize: number): number {
   const size = kernel.initrd?.length ?? 0;
   if (size === 0) return 0;
-  const top = Math.min(kernel.lowRamEnd, addressMax + 1);
+  const top = Math.min(kernel.lowRamEnd - FIRMWARE_TABLES, addressMax + 1);
   const address = Math.floor((top - size) / PAGE) * PAGE;
   if (address < Address.HIGH + payloadSize) {
     throw new ImageError(

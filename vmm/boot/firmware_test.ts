@@ -17,12 +17,20 @@ function machine(bytes: Uint8Array, ram = 2 * MIB) {
 }
 
 Deno.test("firmware ends at 4 GiB, and its last 128 KiB show below 1 MiB", () => {
-  const bytes = patterned(256 * KIB);
+  const bytes = patterned(512 * KIB);
   const { image, memory, base } = machine(bytes);
   deepEqual(loadFirmware(memory, image), { mode: "reset", ip: 0xfff0 });
-  equal(base, 0xfffc_0000);
+  equal(base, 0xfff8_0000);
   deepEqual(memory.read(base, bytes.length), bytes);
-  deepEqual(memory.read(0xe_0000, 128 * KIB), bytes.slice(128 * KIB));
+  deepEqual(memory.read(0xe_0000, 128 * KIB), bytes.slice(384 * KIB));
+  equal(memory.bytes(0xd_ffff, 1)[0], 0);
+});
+
+Deno.test("what fits into shadow RAM is there whole", () => {
+  const bytes = patterned(256 * KIB);
+  const { image, memory } = machine(bytes);
+  loadFirmware(memory, image);
+  deepEqual(memory.read(0xc_0000, bytes.length), bytes);
 });
 
 Deno.test("smaller firmware shows whole, up to 1 MiB", () => {

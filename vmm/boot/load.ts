@@ -19,18 +19,19 @@ export interface LoadFacts {
   readonly told?: readonly ToldDevice[];
 }
 
-/** The keys of `boot` of which one alone can start. */
+/** The keys of `boot` of which one alone can start; but firmware starts before its kernel. */
 const STARTS = ["kernel", "flat", "multiboot", "firmware"] as const;
 
 /**
- * The one thing that a document boots.
+ * The one thing that a document boots, at first.
  *
  * @param boot The document's `boot`
  * @returns Its key
  * @throws {DocumentError} If there is none, or more than one
  */
 export function bootKind(boot: BootDocument | undefined): typeof STARTS[number] {
-  const given = STARTS.filter((key) => boot?.[key] !== undefined);
+  const handed = boot?.firmware === undefined ? undefined : "kernel";
+  const given = STARTS.filter((key) => key !== handed && boot?.[key] !== undefined);
   const [kind, other] = given;
   if (kind === undefined) {
     throw new DocumentError("VM document, boot: there is nothing to boot", {

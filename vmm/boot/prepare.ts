@@ -4,15 +4,17 @@
  *
  * @module
  */
+import { basename } from "node:path";
 import { DocumentError } from "../../ffi/errors.ts";
 import { Address } from "../board.ts";
 import type { StartState } from "../cpu/start_state.ts";
 import type { DevicePlan } from "../device.ts";
-import type { VmDocument } from "../document.ts";
+import type { BootDocument, VmDocument } from "../document.ts";
 import type { MachineMemory } from "../memory.ts";
 import type { Span } from "../pci/base_address.ts";
 import type { AcpiBoard } from "./acpi.ts";
 import { bootKind, loadBoot } from "./load.ts";
+import { readImage, readImages, readInitrd } from "./read_image.ts";
 
 /** What a machine starts from. */
 export interface PreparedBoot {
@@ -66,7 +68,38 @@ export async function prepareBoot(
   });
   if (kind !== "firmware") return { start };
   const { firmwareItems } = await import("./firmware_config.ts");
-  return { start, fwCfg: { ...firmwareItems({ cpus, memory: memory.guest, acpi: board }) } };
+  const [serial] = board.devices.serialPorts;
+  const items = firmwareItems({
+    ...{ cpus, memory: memory.guest, acpi: board, roms: await readRoms(boot!) },
+    ...(serial === undefined ? {} : { serialConsole: serial.port }),
+    ...(boot!.kernel === undefined ? {} : { items: await kernelForFirmware(boot!, memory) }),
+  });
+  return { start, fwCfg: { ...items } };
+}
+
+/** The kernel that firmware finds in fw_cfg. */
+async function kernelForFirmware(boot: BootDocument, { guest }: MachineMemory) {
+  const { path, entry } = boot.kernel!;
+  if (entry !== undefined) {
+    throw new DocumentError("VM document, boot.kernel.entry: the firmware starts the kernel", {
+      hint: "leave out `--entry`, or the firmware",
+    });
+  }
+  const [image, initrd] = await Promise.all([readImage(path), readInitrd(boot.initrd ?? [])]);
+  const { kernelItems } = await import("./firmware_kernel.ts");
+  const { kernelCmdline } = await import("./linux_cmdline.ts");
+  const { base, buffer } = guest.regions[guest.find(Address.HIGH, 1)]!;
+  return kernelItems({
+    image: image.bytes,
+    ...(initrd === undefined ? {} : { initrd: initrd.bytes }),
+    cmdline: kernelCmdline(image, boot.cmdline),
+    lowRamEnd: base + buffer.byteLength,
+  });
+}
+
+async function readRoms({ firmware }: BootDocument) {
+  const roms = await readImages(firmware!.roms ?? []);
+  return roms.map(({ path, bytes }) => ({ name: basename(path), data: bytes }));
 }
 
 /**

@@ -35,7 +35,10 @@ class Board {
   }
 
   static async open(kind: "firmware" | "multiboot"): Promise<Board> {
-    const plans = planDevices([1, 2, 3, 4].map(() => ({ type: "serial" })), {
+    const own = kind === "firmware"
+      ? [{ type: "debug_console", name: "firmware_console", port: 0x402 }]
+      : [];
+    const plans = planDevices([...own, ...[1, 2, 3, 4].map(() => ({ type: "serial" }))], {
       rtc: { lowMemory: 2 ** 28, highMemory: 2 ** 32, cpus: 4 },
       acpi: false,
       firmware: kind === "firmware",

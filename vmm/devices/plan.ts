@@ -34,7 +34,7 @@ export interface BoardFacts {
   readonly rtc: RtcConfig;
   /** Whether there are ACPI tables to tell of the generation ID. */
   readonly acpi: boolean;
-  /** Whether firmware's own debug console is there, at port 0x402. */
+  /** Whether firmware boots: it logs to port 0x402, where it has no serial port for its screen. */
   readonly firmware: boolean;
   /** Whether kvm-unit-tests' device is there; its ports take the debug console's place. */
   readonly testDevice: boolean;
@@ -69,9 +69,10 @@ export function planDevices(entries: readonly DeviceEntry[], facts: BoardFacts):
       ...(typeof module === "string" ? { module } : {}),
     };
   });
+  const logs = facts.firmware && !named.some(({ type }) => type === "serial");
   const plans: NamedDevice[] = [
     ...named,
-    ...boardDevices(facts).filter((own) => !named.some((device) => replaces(device, own))),
+    ...boardDevices(facts, logs).filter((own) => !named.some((device) => replaces(device, own))),
   ];
   const names = new Set<string>();
   for (const { name } of plans) {
@@ -88,7 +89,7 @@ function replaces(device: NamedDevice, own: NamedDevice): boolean {
   return (device.config.port ?? Port.DEBUGCON) === own.config.port;
 }
 
-function boardDevices({ rtc, acpi, firmware, testDevice }: BoardFacts): NamedDevice[] {
+function boardDevices({ rtc, acpi, testDevice }: BoardFacts, firmwareLogs: boolean): NamedDevice[] {
   const own = (type: string, config: object = {}, name = type): NamedDevice => ({
     name,
     type,
@@ -102,7 +103,7 @@ function boardDevices({ rtc, acpi, firmware, testDevice }: BoardFacts): NamedDev
     own("debug_exit"),
     ...(acpi ? [own("vmgenid")] : []),
     testDevice ? own("test_device") : own("debug_console", { port: Port.DEBUGCON }),
-    ...(firmware
+    ...(firmwareLogs
       ? [own("debug_console", { port: Port.FIRMWARE_DEBUGCON }, "firmware_console")]
       : []),
   ];

@@ -90,3 +90,13 @@ Deno.test("a device of the document takes the place of the board's own", () => {
   deepEqual(plans.find(({ name }) => name === "clock")?.config, { cpus: 2 });
   deepEqual(named("debug_console"), ["log", "debug_console"]); // at two places
 });
+
+Deno.test("firmware logs to a console of its own where it has no serial port for its screen", () => {
+  const facts = {
+    ...{ rtc: { lowMemory: 0, highMemory: 0, cpus: 1 }, acpi: true },
+    ...{ firmware: true, testDevice: false },
+  };
+  const logs = (...types: string[]) =>
+    planDevices(types.map((type) => ({ type })), facts).some(({ config }) => config.port === 0x402);
+  deepEqual([logs(), logs("rng"), logs("serial")], [true, true, false]);
+});
