@@ -1,8 +1,8 @@
 import "../tests/c_library.ts";
 import { equal } from "node:assert/strict";
 import { shLine, TestFolder } from "../tests/sh_line.ts";
-import { allExamples } from "./examples.ts";
-import { InnerShell } from "./shell/inner_shell.ts";
+import { allExamples } from "../tests/examples.ts";
+import { InnerShell } from "../tests/inner_shell.ts";
 import { tableVerbs } from "./shell/table_verbs.ts";
 
 for (const { verb, line, prints, needs } of await allExamples()) {

@@ -5,7 +5,7 @@
  * @module
  */
 import { gzipSync } from "node:zlib";
-import { joined, sampleBzImage, sampleElf } from "../vmm/boot/sample_images.ts";
+import { joined, sampleBzImage, sampleElf } from "./sample_images.ts";
 import { listing } from "./guest_code.ts";
 
 const MIB = 1 << 20;

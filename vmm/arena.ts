@@ -40,7 +40,7 @@ const SliceWord = { LOCK: 0, WAKE: 1, WANTS_ROOM: 2 } as const;
 const RING_CAPACITY = 65536;
 /**
  * How long a guest that rings all the time keeps the event loop from its other work, timers and control
- * sockets, in milliseconds.
+ * sockets, in milliseconds. A wait of that length has let it do that.
  */
 const MOST_BUSY = 5;
 
@@ -115,7 +115,7 @@ export class Arena {
   readonly buffer: SharedArrayBuffer;
   /** The same memory as words, for locks. */
   readonly words: Int32Array;
-  /** Since when the doorbell was rung again each time before there was a wait for it. */
+  /** Since when the doorbell was rung again each time soon after it had been looked at. */
   #busySince: number | undefined;
 
   /**
@@ -220,12 +220,22 @@ export class Arena {
    * @param seen The count taken before looking
    */
   async doorbellAfter(seen: number): Promise<void> {
+    const begin = performance.now();
     const wait = Atomics.waitAsync(this.words, DOORBELL, seen);
     if (wait.async) {
       await wait.value;
-      this.#busySince = undefined;
-      return;
+      if (performance.now() - begin >= MOST_BUSY) {
+        this.#busySince = undefined;
+        return;
+      }
     }
+    // Also a wait may end within the same turn of the event loop: a vCPU with which this thread shares
+    // a processor rings before V8 has run out of tasks.
+    await this.giveTurn();
+  }
+
+  /** Gives the event loop its turn if it has had none for long: for who goes on without a wait. */
+  async giveTurn(): Promise<void> {
     const now = performance.now();
     this.#busySince ??= now;
     if (now - this.#busySince < MOST_BUSY) return;

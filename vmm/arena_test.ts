@@ -121,19 +121,40 @@ Deno.test("a second opening of the buffer is the same arena", () => {
   assert.equal(arena.stopReason?.kind, "halt");
 });
 
-Deno.test("a doorbell that is rung all the time leaves the event loop its turn", async () => {
-  const arena = new Arena(new SharedArrayBuffer(4096));
+/** Does something over and over until timers have gone off. */
+async function untilTimers(work: () => Promise<void>): Promise<void> {
   let turns = 0;
   const timer = setInterval(() => turns++, 1);
   const end = performance.now() + 10_000;
   try {
     while (turns < 3) {
-      const seen = arena.doorbell;
-      arena.ringDoorbell();
-      await arena.doorbellAfter(seen);
+      await work();
       assert.ok(performance.now() < end, "no timer went off");
     }
   } finally {
     clearInterval(timer);
   }
+}
+
+Deno.test("a doorbell that is rung all the time leaves the event loop its turn", async () => {
+  const arena = new Arena(new SharedArrayBuffer(4096));
+  await untilTimers(async () => {
+    const seen = arena.doorbell;
+    arena.ringDoorbell();
+    await arena.doorbellAfter(seen);
+  });
+});
+
+Deno.test("who never waits for the doorbell leaves the event loop its turn too", async () => {
+  const arena = new Arena(new SharedArrayBuffer(4096));
+  await untilTimers(() => arena.giveTurn());
+});
+
+Deno.test("a doorbell that is rung as soon as it is waited for leaves the event loop its turn", async () => {
+  const arena = new Arena(new SharedArrayBuffer(4096));
+  await untilTimers(async () => {
+    const rung = arena.doorbellAfter(arena.doorbell);
+    arena.ringDoorbell();
+    await rung;
+  });
 });

@@ -1,6 +1,6 @@
 import { deepEqual, equal, match } from "node:assert/strict";
 import { shLine, TestFolder } from "../../tests/sh_line.ts";
-import { ShellOnTerminal } from "../shell/pty.ts";
+import { ShellOnTerminal } from "../../tests/pty.ts";
 import { loadVerbs } from "../table.ts";
 import { bashCompletions } from "./bash.ts";
 import { fishCompletions } from "./fish.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { ImageError } from "../../ffi/errors.ts";
-import { sampleBzImage } from "../../vmm/boot/sample_images.ts";
+import { sampleBzImage } from "../../tests/sample_images.ts";
 import { kernelDrivers } from "./kernel_drivers.ts";
 
 const VERSION = "6.1.0-hvsh-test";

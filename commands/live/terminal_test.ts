@@ -4,7 +4,7 @@ import { ECHO } from "../../tests/guest_code.ts";
 import { kvm } from "../../tests/on_kvm.ts";
 import { HvshHome } from "../../tests/run_hvsh.ts";
 import { detached, records } from "../../tests/vm_home.ts";
-import { ShellOnTerminal } from "../shell/pty.ts";
+import { ShellOnTerminal } from "../../tests/pty.ts";
 
 const SCRIPTS = new URL("../../scripts", import.meta.url).pathname;
 const PROMPT = "ready> ";

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import type { LiveSource } from "../completions/live_values.ts";
 import { isVmKind } from "../live_kinds.ts";
 import { Completer } from "./completer.ts";
-import { FakeShell } from "./fake_session.ts";
+import { FakeShell } from "../../tests/fake_session.ts";
 
 /** Says what it was asked, in place of a VM. */
 const live: LiveSource = {

@@ -1,6 +1,6 @@
 import "../../tests/c_library.ts";
 import assert from "node:assert/strict";
-import { FakeShell } from "./fake_session.ts";
+import { FakeShell } from "../../tests/fake_session.ts";
 
 async function inFolder(body: (folder: string) => Promise<void>): Promise<void> {
   const before = Deno.cwd();

@@ -1,6 +1,6 @@
 /** The line editor as a person has it: on a real terminal, its screen read back. */
 import assert from "node:assert/strict";
-import { ShellOnTerminal } from "./pty.ts";
+import { ShellOnTerminal } from "../../tests/pty.ts";
 
 /** A shell in a folder of its own, at its first prompt. */
 async function atPrompt(

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { ShellOnTerminal } from "./pty.ts";
+import { ShellOnTerminal } from "../../tests/pty.ts";
 
 async function inFolder(body: (folder: string) => Promise<void>): Promise<void> {
   const folder = await Deno.realPath(await Deno.makeTempDir());

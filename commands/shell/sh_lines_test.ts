@@ -1,8 +1,8 @@
 import "../../tests/c_library.ts";
 import assert from "node:assert/strict";
 import { openFiles } from "../../tests/leaks.ts";
-import { InnerShell } from "./inner_shell.ts";
-import { shLines } from "./sh_lines.ts";
+import { InnerShell } from "../../tests/inner_shell.ts";
+import { shLines } from "../../tests/sh_lines.ts";
 
 /** Runs a line in sh. */
 async function inSh(line: string, cwd: string): Promise<{ stdout: string; status: number }> {

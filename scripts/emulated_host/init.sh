@@ -49,26 +49,6 @@ exec 3<> /dev/vport0p1 4< /run/stdin 8> /run/stdout 9> /run/stderr
 setsid sh -c 'read -r go < /run/start; . /dev/vdd' <&4 >&8 2>&9 3>&- 4>&- 8>&- 9>&- &
 session=$!
 
-# Keeps two VMs for ever, one with interrupt controllers. KVM patches code of the running kernel when
-# the first VM comes and when the last one goes, the scheduler's too, and the same for the first and
-# last vCPU of each of these kinds (Linux, preempt_notifier_key, kvm_has_noapic_vcpu). Under TCG a CPU
-# can go on seeing the breakpoint that patching puts there for a moment, and then both CPUs hang.
-deno eval --quiet '
-  const ioctl = { parameters: ["i32", "u32", "u64"], result: "i32" };
-  const open = { parameters: ["buffer", "i32"], result: "i32" };
-  const { symbols } = Deno.dlopen("libc.so.6", { ioctl, open });
-  const kvm = symbols.open(new TextEncoder().encode("/dev/kvm\0"), 2);
-  const CREATE_VM = 0xae01, CREATE_VCPU = 0xae41, CREATE_IRQCHIP = 0xae60;
-  for (const irqchip of [false, true]) {
-    const vm = symbols.ioctl(kvm, CREATE_VM, 0n);
-    if (irqchip) symbols.ioctl(vm, CREATE_IRQCHIP, 0n);
-    if (symbols.ioctl(vm, CREATE_VCPU, 0n) < 0) throw new Error("no VM");
-  }
-  Deno.writeTextFileSync("/run/vms-kept", "");
-  setInterval(() => {}, 2 ** 31 - 1);
-' < /dev/null > /dev/ttyS0 2>&1 &
-until [ -e /run/vms-kept ]; do sleep 1; done
-
 # Brings deno's pages into the page cache, where the snapshot keeps them.
 cd /tmp
 echo 'Deno.test("warm", () => {});' > warm_test.ts

@@ -1,6 +1,6 @@
 /** The examples of the help that need KVM print what the help says. */
 import assert from "node:assert/strict";
-import { allExamples } from "../../commands/examples.ts";
+import { allExamples } from "../examples.ts";
 import { shLine, TestFolder } from "../sh_line.ts";
 
 const examples = (await allExamples()).filter(({ needs, prints }) =>

@@ -2,14 +2,8 @@ import assert from "node:assert/strict";
 import { gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { HvshError } from "../../ffi/errors.ts";
-import { BOMBS } from "../../vmm/boot/sample_bombs.ts";
-import {
-  joined,
-  patterned,
-  sampleBzImage,
-  sampleElf,
-  sampleMultiboot,
-} from "../../vmm/boot/sample_images.ts";
+import { BOMBS } from "../sample_bombs.ts";
+import { joined, patterned, sampleBzImage, sampleElf, sampleMultiboot } from "../sample_images.ts";
 import { parseDocument, type VmDocument } from "../../vmm/document.ts";
 import { Machine } from "../../vmm/machine.ts";
 import { openVmFiles } from "../leaks.ts";

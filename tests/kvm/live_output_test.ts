@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { ShellOnTerminal } from "../../commands/shell/pty.ts";
+import { ShellOnTerminal } from "../pty.ts";
 import { SPIN } from "../guest_code.ts";
 import { onKvm } from "../on_kvm.ts";
 import { HvshHome } from "../run_hvsh.ts";

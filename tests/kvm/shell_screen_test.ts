@@ -1,7 +1,7 @@
 /** The shell as a new user has it: typed at a real terminal, and what is seen on its screen. */
 import assert from "node:assert/strict";
-import { ShellOnTerminal } from "../../commands/shell/pty.ts";
-import { sampleElf } from "../../vmm/boot/sample_images.ts";
+import { ShellOnTerminal } from "../pty.ts";
+import { sampleElf } from "../sample_images.ts";
 import { HELLO, SPIN } from "../guest_code.ts";
 import { onKvm } from "../on_kvm.ts";
 import { HvshHome } from "../run_hvsh.ts";

@@ -1,6 +1,6 @@
 /** A shell owns the VMs that it runs: in the foreground, as jobs, in pipelines. */
 import assert from "node:assert/strict";
-import { ShellOnTerminal } from "../../commands/shell/pty.ts";
+import { ShellOnTerminal } from "../pty.ts";
 import { exitWith, HELLO, SPIN } from "../guest_code.ts";
 import { HvshHome } from "../run_hvsh.ts";
 

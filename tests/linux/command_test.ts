@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { ShellOnTerminal } from "../../commands/shell/pty.ts";
+import { ShellOnTerminal } from "../pty.ts";
 import { guestPath } from "../../scripts/setup/guests.ts";
 import { onNativeKvm } from "../on_kvm.ts";
 import { HvshHome } from "../run_hvsh.ts";

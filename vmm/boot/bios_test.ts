@@ -1,7 +1,7 @@
 import { deepEqual, equal, notEqual, throws } from "node:assert/strict";
 import { installBios } from "./bios.ts";
 import { BootE820Entry } from "./boot_params.ts";
-import { ramOf } from "./sample_images.ts";
+import { ramOf } from "../../tests/sample_images.ts";
 
 const image = { path: "kernel", bytes: new Uint8Array() };
 

@@ -2,8 +2,8 @@ import { equal, match, rejects } from "node:assert/strict";
 import { ImageError } from "../../ffi/errors.ts";
 import { loadLinux } from "./linux.ts";
 import { loadMultiboot } from "./multiboot.ts";
-import { BOMBS } from "./sample_bombs.ts";
-import { joined, ramOf, sampleBzImage } from "./sample_images.ts";
+import { BOMBS } from "../../tests/sample_bombs.ts";
+import { joined, ramOf, sampleBzImage } from "../../tests/sample_images.ts";
 
 const MIB = 2 ** 20;
 /** Far below what comes out of any bomb but the smallest, far above what a decoder needs. */

@@ -1,7 +1,7 @@
 import { deepEqual, equal, throws } from "node:assert/strict";
 import { GuestMemory } from "../guest_memory.ts";
 import { BootParams, writeBootParams } from "./boot_params.ts";
-import { ramOf } from "./sample_images.ts";
+import { ramOf } from "../../tests/sample_images.ts";
 import { SetupHeader } from "./setup_header.ts";
 
 const image = { path: "kernel", bytes: new Uint8Array() };

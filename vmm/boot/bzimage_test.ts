@@ -2,7 +2,7 @@ import { deepEqual, equal, throws } from "node:assert/strict";
 import fc from "fast-check";
 import { ImageError } from "../../ffi/errors.ts";
 import { parseBzImage, setupFieldOffset } from "./bzimage.ts";
-import { patterned, sampleBzImage } from "./sample_images.ts";
+import { patterned, sampleBzImage } from "../../tests/sample_images.ts";
 import type { SetupField } from "./setup_header.ts";
 
 const code = patterned(0x800);

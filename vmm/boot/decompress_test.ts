@@ -3,7 +3,7 @@ import { gzipSync, zstdCompressSync } from "node:zlib";
 import fc from "fast-check";
 import { ImageError } from "../../ffi/errors.ts";
 import { decompress, detectCompression } from "./decompress.ts";
-import { joined } from "./sample_images.ts";
+import { joined } from "../../tests/sample_images.ts";
 
 /** "hvsh " 200 times. */
 const plain = new TextEncoder().encode("hvsh ".repeat(200));

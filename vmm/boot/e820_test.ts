@@ -2,7 +2,7 @@ import { deepEqual } from "node:assert/strict";
 import fc from "fast-check";
 import { GuestMemory } from "../guest_memory.ts";
 import { E820_RAM, E820_RESERVED, memoryMap } from "./e820.ts";
-import { ramOf } from "./sample_images.ts";
+import { ramOf } from "../../tests/sample_images.ts";
 
 const region = (base: number, size: number, ram = true) => ({
   base,

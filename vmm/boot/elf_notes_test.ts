@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { ImageError } from "../../ffi/errors.ts";
 import { parseElf } from "./elf.ts";
 import { isLinux, parseNotes, pvhEntry } from "./elf_notes.ts";
-import { patterned, sampleElf } from "./sample_images.ts";
+import { patterned, sampleElf } from "../../tests/sample_images.ts";
 
 const segment = { vaddr: 0n, paddr: 0x10_0000, data: patterned(16) };
 const image = { path: "vmlinux", bytes: new Uint8Array() };

@@ -2,7 +2,7 @@ import { deepEqual, equal, throws } from "node:assert/strict";
 import fc from "fast-check";
 import { ImageError } from "../../ffi/errors.ts";
 import { loadElf, parseElf, physicalEntry } from "./elf.ts";
-import { patterned, ramOf, sampleElf } from "./sample_images.ts";
+import { patterned, ramOf, sampleElf } from "../../tests/sample_images.ts";
 
 const MIB = 1 << 20;
 const text = { vaddr: 0xffff_ffff_8110_0000n, paddr: MIB, data: patterned(300), memsz: 0x1000 };

@@ -1,7 +1,7 @@
 import { deepEqual, equal, throws } from "node:assert/strict";
 import { GuestMemory } from "../guest_memory.ts";
 import { firmwareRegion, loadFirmware } from "./firmware.ts";
-import { patterned } from "./sample_images.ts";
+import { patterned } from "../../tests/sample_images.ts";
 
 const KIB = 1024;
 const MIB = 1 << 20;

@@ -2,7 +2,7 @@ import { deepEqual, equal, throws } from "node:assert/strict";
 import { GuestMemory } from "../guest_memory.ts";
 import { loadFlat } from "./flat.ts";
 import { PAGE_TABLES_SIZE } from "./page_tables.ts";
-import { patterned, ramOf } from "./sample_images.ts";
+import { patterned, ramOf } from "../../tests/sample_images.ts";
 
 const MIB = 1 << 20;
 const at = (base: number, length = 13) => ({ path: "x.bin", base, bytes: patterned(length) });

@@ -1,7 +1,13 @@
 import { equal, throws } from "node:assert/strict";
 import { ImageError } from "../../ffi/errors.ts";
 import { detectImage, fieldError, imagePart } from "./image.ts";
-import { joined, patterned, sampleBzImage, sampleElf, sampleMultiboot } from "./sample_images.ts";
+import {
+  joined,
+  patterned,
+  sampleBzImage,
+  sampleElf,
+  sampleMultiboot,
+} from "../../tests/sample_images.ts";
 
 const text = (value: string) => new TextEncoder().encode(value);
 

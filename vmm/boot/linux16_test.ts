@@ -1,7 +1,7 @@
 import { deepEqual, equal, throws } from "node:assert/strict";
 import { parseBzImage } from "./bzimage.ts";
 import { loadRealMode } from "./linux16.ts";
-import { patterned, ramOf, sampleBzImage } from "./sample_images.ts";
+import { patterned, ramOf, sampleBzImage } from "../../tests/sample_images.ts";
 import { SETUP_HEADER_OFFSET, type SetupField, SetupHeader } from "./setup_header.ts";
 
 const MIB = 1 << 20;

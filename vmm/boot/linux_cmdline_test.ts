@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { kernelCmdline } from "./linux_cmdline.ts";
-import { sampleBzImage, sampleElf } from "./sample_images.ts";
+import { sampleBzImage, sampleElf } from "../../tests/sample_images.ts";
 
 const DEFAULTS = "console=ttyS0 reboot=k panic=-1";
 const code = new Uint8Array(64);

@@ -13,7 +13,7 @@ import {
   sampleBzImage,
   sampleElf,
   type SampleNote,
-} from "./sample_images.ts";
+} from "../../tests/sample_images.ts";
 import type { SetupField } from "./setup_header.ts";
 
 const MIB = 1 << 20;

@@ -2,7 +2,7 @@ import { deepEqual, throws } from "node:assert/strict";
 import fc from "fast-check";
 import { ImageError } from "../../ffi/errors.ts";
 import { decompressLz4 } from "./lz4.ts";
-import { joined, patterned } from "./sample_images.ts";
+import { joined, patterned } from "../../tests/sample_images.ts";
 
 const options = { limit: 1 << 20, where: "kernel: payload" };
 const word = (value: number) => new Uint8Array(Uint32Array.of(value).buffer);

@@ -1,6 +1,6 @@
 import { equal } from "node:assert/strict";
 import { findMultibootHeader } from "./multiboot_header.ts";
-import { joined, sampleMultiboot } from "./sample_images.ts";
+import { joined, sampleMultiboot } from "../../tests/sample_images.ts";
 
 const kernel = sampleMultiboot(new Uint8Array(16));
 

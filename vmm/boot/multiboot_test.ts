@@ -5,7 +5,7 @@ import { ImageError } from "../../ffi/errors.ts";
 import { loadMultiboot } from "./multiboot.ts";
 import { MultibootHeader } from "./multiboot_header.ts";
 import { MultibootInfo, MultibootMmapEntry, MultibootModList } from "./multiboot_info.ts";
-import { joined, patterned, ramOf, sampleElf, sampleMultiboot } from "./sample_images.ts";
+import { joined, patterned, ramOf, sampleElf, sampleMultiboot } from "../../tests/sample_images.ts";
 import type { GuestMemory } from "../guest_memory.ts";
 
 const MIB = 1 << 20;

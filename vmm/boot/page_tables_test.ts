@@ -1,7 +1,7 @@
 import { deepEqual, equal } from "node:assert/strict";
 import type { GuestMemory } from "../guest_memory.ts";
 import { GDT_SIZE, PAGE_TABLES_SIZE, writeGdt, writePageTables } from "./page_tables.ts";
-import { ramOf } from "./sample_images.ts";
+import { ramOf } from "../../tests/sample_images.ts";
 
 /** Walks the tables as the processor does; gives the physical address, or undefined. */
 function translate(memory: GuestMemory, root: number, address: number): number | undefined {

@@ -2,7 +2,7 @@ import { deepEqual, equal, throws } from "node:assert/strict";
 import { Address } from "../board.ts";
 import { GuestMemory } from "../guest_memory.ts";
 import { memoryError, placeCmdline, placeInitrd, ramEnd, requireRam } from "./placement.ts";
-import { patterned, ramOf } from "./sample_images.ts";
+import { patterned, ramOf } from "../../tests/sample_images.ts";
 
 const MIB = 1 << 20;
 const image = { path: "kernel", bytes: patterned(0x1801) };

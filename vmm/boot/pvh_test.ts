@@ -1,7 +1,7 @@
 import { deepEqual, equal, throws } from "node:assert/strict";
 import { parseElf } from "./elf.ts";
 import { HvmMemmapTableEntry, HvmModlistEntry, HvmStartInfo, loadPvh } from "./pvh.ts";
-import { patterned, ramOf, sampleElf } from "./sample_images.ts";
+import { patterned, ramOf, sampleElf } from "../../tests/sample_images.ts";
 
 const MIB = 1 << 20;
 const segment = { vaddr: 0n, paddr: MIB, data: patterned(0x100) };

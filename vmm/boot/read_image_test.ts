@@ -1,6 +1,6 @@
 import { deepEqual, equal, rejects } from "node:assert/strict";
 import { readImage, readImages, readInitrd } from "./read_image.ts";
-import { patterned } from "./sample_images.ts";
+import { patterned } from "../../tests/sample_images.ts";
 
 const GIB = 2 ** 30;
 

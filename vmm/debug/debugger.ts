@@ -231,10 +231,13 @@ export class Debugger {
       } finally {
         this.#busy = false;
       }
-    }).then(() => this.attend()).catch((error) => {
-      this.#busy = false;
-      if (!this.#machine.ending()) this.#machine.failed(error);
-    });
+    })
+      // The next one may stand for the debugger by now, and so on for ever.
+      .then(() => this.#machine.arena.giveTurn())
+      .then(() => this.attend()).catch((error) => {
+        this.#busy = false;
+        if (!this.#machine.ending()) this.#machine.failed(error);
+      });
   }
 
   async #passAll(): Promise<void> {

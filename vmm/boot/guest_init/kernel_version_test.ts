@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { joined, sampleBzImage, sampleElf } from "../sample_images.ts";
+import { joined, sampleBzImage, sampleElf } from "../../../tests/sample_images.ts";
 import { kernelVersion } from "./kernel_version.ts";
 
 const image = (bytes: Uint8Array) => ({ path: "kernel", bytes });

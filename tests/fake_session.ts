@@ -5,16 +5,16 @@
  *
  * @module
  */
-import { DocumentError } from "../../ffi/errors.ts";
-import { openFile, OpenFlag } from "../../ffi/files.ts";
-import { memoryFile } from "../../ffi/memory_file.ts";
-import { OwnedDescriptor } from "../../ffi/pipe.ts";
-import type { Argument, Verb, VerbContext, Words } from "../verb.ts";
-import { ReaderGone } from "./channel.ts";
-import { evaluate } from "./evaluate.ts";
-import { parse } from "./parser.ts";
-import { Session, type VerbSource } from "./session.ts";
-import { Streams } from "./streams.ts";
+import { DocumentError } from "../ffi/errors.ts";
+import { openFile, OpenFlag } from "../ffi/files.ts";
+import { memoryFile } from "../ffi/memory_file.ts";
+import { OwnedDescriptor } from "../ffi/pipe.ts";
+import type { Argument, Verb, VerbContext, Words } from "../commands/verb.ts";
+import { ReaderGone } from "../commands/shell/channel.ts";
+import { evaluate } from "../commands/shell/evaluate.ts";
+import { parse } from "../commands/shell/parser.ts";
+import { Session, type VerbSource } from "../commands/shell/session.ts";
+import { Streams } from "../commands/shell/streams.ts";
 
 type Run = (words: Words, context: VerbContext) => Promise<number>;
 

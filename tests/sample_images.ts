@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { GuestMemory } from "../guest_memory.ts";
-import { MULTIBOOT_HEADER_MAGIC, MultibootHeader } from "./multiboot_header.ts";
-import { SETUP_HEADER_OFFSET, type SetupField, SetupHeader } from "./setup_header.ts";
+import { GuestMemory } from "../vmm/guest_memory.ts";
+import { MULTIBOOT_HEADER_MAGIC, MultibootHeader } from "../vmm/boot/multiboot_header.ts";
+import { SETUP_HEADER_OFFSET, type SetupField, SetupHeader } from "../vmm/boot/setup_header.ts";
 
 /** Memory of one piece of RAM from address 0 on. */
 export function ramOf(bytes: number): GuestMemory {

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { loadVerbs } from "./table.ts";
-import type { Example } from "./verb.ts";
+import { loadVerbs } from "../commands/table.ts";
+import type { Example } from "../commands/verb.ts";
 
 /** An example and whose it is. */
 export interface VerbExample extends Example {

@@ -3,12 +3,12 @@
  *
  * @module
  */
-import { openFile, OpenFlag } from "../../ffi/files.ts";
-import { memoryFile } from "../../ffi/memory_file.ts";
-import { OwnedDescriptor } from "../../ffi/pipe.ts";
-import { finish, runText } from "./script.ts";
-import { Session, type VerbSource } from "./session.ts";
-import { Streams } from "./streams.ts";
+import { openFile, OpenFlag } from "../ffi/files.ts";
+import { memoryFile } from "../ffi/memory_file.ts";
+import { OwnedDescriptor } from "../ffi/pipe.ts";
+import { finish, runText } from "../commands/shell/script.ts";
+import { Session, type VerbSource } from "../commands/shell/session.ts";
+import { Streams } from "../commands/shell/streams.ts";
 
 /** A shell without verbs. */
 const NO_VERBS: VerbSource = {

@@ -17,7 +17,13 @@ const SCROLLBACK = 10_000;
 /** hvsh alone, from its sources. */
 const SHELL: readonly [string, ...string[]] = [
   Deno.execPath(),
-  ...["run", "-A", "--no-check", "--quiet", new URL("../main.ts", import.meta.url).pathname],
+  ...[
+    "run",
+    "-A",
+    "--no-check",
+    "--quiet",
+    new URL("../commands/main.ts", import.meta.url).pathname,
+  ],
 ];
 
 /** A shell on a terminal of 80 columns and 24 rows. */
