@@ -117,6 +117,8 @@ export class Arena {
   readonly words: Int32Array;
   /** Since when the doorbell was rung again each time soon after it had been looked at. */
   #busySince: number | undefined;
+  /** The event loop's turn that all wait for: it has none as long as anybody goes on. */
+  #turn: Promise<void> | undefined;
 
   /**
    * @param buffer What {@linkcode Arena.plan} sized
@@ -224,7 +226,7 @@ export class Arena {
     const wait = Atomics.waitAsync(this.words, DOORBELL, seen);
     if (wait.async) {
       await wait.value;
-      if (performance.now() - begin >= MOST_BUSY) {
+      if (this.#turn === undefined && performance.now() - begin >= MOST_BUSY) {
         this.#busySince = undefined;
         return;
       }
@@ -239,8 +241,11 @@ export class Arena {
     const now = performance.now();
     this.#busySince ??= now;
     if (now - this.#busySince < MOST_BUSY) return;
-    await new Promise((resolve) => setTimeout(resolve, 0));
-    this.#busySince = undefined;
+    this.#turn ??= new Promise<void>((resolve) => setTimeout(resolve, 0)).then(() => {
+      this.#turn = undefined;
+      this.#busySince = undefined;
+    });
+    await this.#turn;
   }
 
   /**

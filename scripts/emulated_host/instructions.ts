@@ -78,7 +78,7 @@ function instructions(project: string, call: Call, cwd: string, tarBlocks: numbe
   const folders = [project, cacheDirectory()].map(quote).join(" ");
   const out = call.out.map(quote).join(" ");
   return [
-    // All at once: there are two processors, and each of these mostly waits.
+    // All at once: each of these mostly waits.
     `date -s @${Math.floor(Date.now() / 1000)} > /dev/null &`,
     "mount -t ext4 -o ro /dev/vdb /opt/material &",
     `mkdir -p ${folders} &`,

@@ -35,12 +35,13 @@ const KERNEL_LOG = "kernel.log";
 
 /**
  * Debian's QEMU and its own machine version, so that a snapshot fits its QEMU. EPYC is the model
- * that TCG emulates well enough for SVM and for Linux guests that never hang. Both processors are of
- * one thread: with one each the kernel inside hung or panicked about once in an hour of tests
- * ("corrupted stack end", and where it patched its code). Two such machines at once use two cores.
+ * that TCG emulates well enough for SVM and for Linux guests that never hang. There is one processor:
+ * with two on threads of their own the kernel inside hung or panicked about once in an hour of tests
+ * ("corrupted stack end", and where it patched its code), and two on one thread wait for each other's
+ * slices. Two machines at once use two cores.
  */
 export const MACHINE = {
-  args: "-accel tcg,thread=single -cpu EPYC -smp 2 -M q35,memory-backend=ram -nodefaults " +
+  args: "-accel tcg,thread=single -cpu EPYC -smp 1 -M q35,memory-backend=ram -nodefaults " +
     "-no-user-config -display none -no-reboot -qmp stdio " +
     `-serial file:${KERNEL_LOG} -device virtio-serial-pci`,
   // norandmaps: with randomized addresses TCG's translations of one program are used by that
