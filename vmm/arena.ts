@@ -19,6 +19,7 @@
  */
 import { ByteRing } from "./byte_ring.ts";
 import type { StopKind } from "./device.ts";
+import { Doorbell } from "./doorbell.ts";
 
 const DOORBELL = 0;
 const PROGRESS = 1;
@@ -38,11 +39,6 @@ const VCPU_WORDS = 16;
 /** Words before a device's registers: its lock, and what its I/O thread is asked. */
 const SliceWord = { LOCK: 0, WAKE: 1, WANTS_ROOM: 2 } as const;
 const RING_CAPACITY = 65536;
-/**
- * How long a guest that rings all the time keeps the event loop from its other work, timers and control
- * sockets, in milliseconds. A wait of that length has let it do that.
- */
-const MOST_BUSY = 5;
 
 /** Where devices' places start. */
 export function placesStart(cpus: number): number {
@@ -115,10 +111,8 @@ export class Arena {
   readonly buffer: SharedArrayBuffer;
   /** The same memory as words, for locks. */
   readonly words: Int32Array;
-  /** Since when the doorbell was rung again each time soon after it had been looked at. */
-  #busySince: number | undefined;
-  /** The event loop's turn that all wait for: it has none as long as anybody goes on. */
-  #turn: Promise<void> | undefined;
+  /** Rung whenever the main thread has something to look at: rings, timers, states. */
+  readonly doorbell: Doorbell;
 
   /**
    * @param buffer What {@linkcode Arena.plan} sized
@@ -126,6 +120,7 @@ export class Arena {
   constructor(buffer: SharedArrayBuffer) {
     this.buffer = buffer;
     this.words = new Int32Array(buffer);
+    this.doorbell = new Doorbell(this.words, DOORBELL);
   }
 
   /**
@@ -205,49 +200,6 @@ export class Arena {
     Atomics.compareExchange(this.words, IO_REQUEST, request, Request.RUN);
   }
 
-  /** Has the main thread look at rings, timers and states. */
-  ringDoorbell(): void {
-    Atomics.add(this.words, DOORBELL, 1);
-    Atomics.notify(this.words, DOORBELL);
-  }
-
-  /** The doorbell's count; take it before looking, hand it to {@linkcode doorbellAfter} afterwards. */
-  get doorbell(): number {
-    return Atomics.load(this.words, DOORBELL);
-  }
-
-  /**
-   * Waits, without blocking the thread, until the doorbell has been rung since a count was taken.
-   *
-   * @param seen The count taken before looking
-   */
-  async doorbellAfter(seen: number): Promise<void> {
-    const begin = performance.now();
-    const wait = Atomics.waitAsync(this.words, DOORBELL, seen);
-    if (wait.async) {
-      await wait.value;
-      if (this.#turn === undefined && performance.now() - begin >= MOST_BUSY) {
-        this.#busySince = undefined;
-        return;
-      }
-    }
-    // Also a wait may end within the same turn of the event loop: a vCPU with which this thread shares
-    // a processor rings before V8 has run out of tasks.
-    await this.giveTurn();
-  }
-
-  /** Gives the event loop its turn if it has had none for long: for who goes on without a wait. */
-  async giveTurn(): Promise<void> {
-    const now = performance.now();
-    this.#busySince ??= now;
-    if (now - this.#busySince < MOST_BUSY) return;
-    this.#turn ??= new Promise<void>((resolve) => setTimeout(resolve, 0)).then(() => {
-      this.#turn = undefined;
-      this.#busySince = undefined;
-    });
-    await this.#turn;
-  }
-
   /**
    * Waits, without blocking the thread, until progress was announced after a count was taken.
    *
@@ -291,7 +243,7 @@ export class Arena {
       Atomics.store(this.words, STOP_STATUS, status);
       Atomics.store(this.words, STOP_KIND, code);
     }
-    this.ringDoorbell();
+    this.doorbell.ring();
   }
 
   /** Whether vCPUs are to leave what they do: something ended the VM, or it starts anew. */
@@ -311,7 +263,7 @@ export class Arena {
   /** Has the main thread start the machine anew. */
   askForRestart(): void {
     Atomics.compareExchange(this.words, STOP_KIND, 0, RESTARTING);
-    this.ringDoorbell();
+    this.doorbell.ring();
   }
 
   /** Whether the machine is about to start anew. */
@@ -418,7 +370,7 @@ export class Arena {
   setVcpuState(vcpu: number, state: number): void {
     if (state === VcpuState.RUNNING) Atomics.store(this.words, RAN, 1);
     Atomics.store(this.words, vcpuWord(vcpu, Word.STATE), state);
-    this.ringDoorbell();
+    this.doorbell.ring();
   }
 
   /** Has a vCPU stand for the debugger, for a {@linkcode DebugStopKind}, until that has looked. */

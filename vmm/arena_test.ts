@@ -98,18 +98,6 @@ Deno.test("the first reason to stop is the one that stays", () => {
   assert.deepEqual(arena.stopReason, { kind: "exit", status: 42 });
 });
 
-Deno.test("a doorbell that was rung between the look and the wait is not missed", async () => {
-  const { arena } = new ArenaLayout(1, [], false);
-  const seen = arena.doorbell;
-  arena.ringDoorbell();
-  await arena.doorbellAfter(seen); // resolves at once
-  const later = arena.doorbellAfter(arena.doorbell);
-  const alive = setInterval(() => {}, 1000); // such a wait alone does not keep Deno running
-  arena.ringDoorbell();
-  await later;
-  clearInterval(alive);
-});
-
 Deno.test("a second opening of the buffer is the same arena", () => {
   const { arena, slices } = new ArenaLayout(1, [{ state: 8, pci: 0 }], false);
   const other = new Arena(arena.buffer);
@@ -119,42 +107,4 @@ Deno.test("a second opening of the buffer is the same arena", () => {
   assert.deepEqual([...other.ring(slices[0]!).take()], [65]);
   other.stop("halt");
   assert.equal(arena.stopReason?.kind, "halt");
-});
-
-/** Does something over and over until timers have gone off. */
-async function untilTimers(work: () => Promise<void>): Promise<void> {
-  let turns = 0;
-  const timer = setInterval(() => turns++, 1);
-  const end = performance.now() + 10_000;
-  try {
-    while (turns < 3) {
-      await work();
-      assert.ok(performance.now() < end, "no timer went off");
-    }
-  } finally {
-    clearInterval(timer);
-  }
-}
-
-Deno.test("a doorbell that is rung all the time leaves the event loop its turn", async () => {
-  const arena = new Arena(new SharedArrayBuffer(4096));
-  await untilTimers(async () => {
-    const seen = arena.doorbell;
-    arena.ringDoorbell();
-    await arena.doorbellAfter(seen);
-  });
-});
-
-Deno.test("who never waits for the doorbell leaves the event loop its turn too", async () => {
-  const arena = new Arena(new SharedArrayBuffer(4096));
-  await untilTimers(() => arena.giveTurn());
-});
-
-Deno.test("a doorbell that is rung as soon as it is waited for leaves the event loop its turn", async () => {
-  const arena = new Arena(new SharedArrayBuffer(4096));
-  await untilTimers(async () => {
-    const rung = arena.doorbellAfter(arena.doorbell);
-    arena.ringDoorbell();
-    await rung;
-  });
 });

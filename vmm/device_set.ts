@@ -154,13 +154,13 @@ export class DeviceSet {
         write: (byte) => {
           ring.write(byte);
           // The reader empties the ring and looks again before it sleeps: only the first byte wakes it.
-          if (ring.length === 1) arena.ringDoorbell();
+          if (ring.length === 1) arena.doorbell.ring();
           if (!ring.ready) this.#wait = ringReady;
         },
         writeAll: (bytes) => {
           ring.writeAll(bytes);
           // No more there than these: the reader had emptied it, and may be asleep.
-          if (ring.length <= bytes.length) arena.ringDoorbell();
+          if (ring.length <= bytes.length) arena.doorbell.ring();
           if (!ring.ready) this.#wait = ringReady;
         },
         get ready() {
@@ -177,7 +177,7 @@ export class DeviceSet {
       monotonic: monotonicMilliseconds,
       realtime: Date.now,
       stop: (kind, status) => arena.stop(kind, status),
-      rearm: () => arena.ringDoorbell(),
+      rearm: () => arena.doorbell.ring(),
       pci: pci?.interrupts,
       ...(this.#pci === undefined ? {} : { pciBus: this.#pci }),
       events: plan.eventFds.map((fd) => new KvmIoEvent(this.#vm, fd)),

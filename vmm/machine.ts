@@ -362,7 +362,7 @@ export class Machine implements AsyncDisposable {
       stopped: (stop) => {
         this.#pausedBy = stop;
         this.#become("paused", { ...stopDetails(stop) });
-        this.#arena.ringDoorbell();
+        this.#arena.doorbell.ring();
       },
     });
   }
@@ -373,12 +373,12 @@ export class Machine implements AsyncDisposable {
    * @param signal Ends the wait
    */
   async standing(signal?: AbortSignal): Promise<void> {
-    const ring = () => this.#arena.ringDoorbell();
+    const ring = () => this.#arena.doorbell.ring();
     signal?.addEventListener("abort", ring);
     for (;;) {
-      const seen = this.#arena.doorbell;
+      const seen = this.#arena.doorbell.count;
       if (this.#state !== "running" || this.#ending || signal?.aborted) break;
-      await this.#arena.doorbellAfter(seen);
+      await this.#arena.doorbell.after(seen);
     }
     signal?.removeEventListener("abort", ring);
     if (this.#ending) await this.ended.catch(() => {});
@@ -394,10 +394,10 @@ export class Machine implements AsyncDisposable {
   /** Waits until every vCPU stands that was told to. */
   async #stand(overtaken: () => boolean = () => false): Promise<void> {
     for (;;) {
-      const seen = this.#arena.doorbell;
+      const seen = this.#arena.doorbell.count;
       if (this.#threads.allPaused) return this.#debugger?.standing();
       if (overtaken() || this.#ending) return;
-      await this.#arena.doorbellAfter(seen);
+      await this.#arena.doorbell.after(seen);
     }
   }
 
@@ -412,7 +412,7 @@ export class Machine implements AsyncDisposable {
     this.#pausedBy = undefined;
     this.#become("running");
     if (!this.#standstill.looking) this.#letGo();
-    this.#arena.ringDoorbell();
+    this.#arena.doorbell.ring();
   }
 
   /** Takes lent disks back. */
@@ -546,7 +546,7 @@ export class Machine implements AsyncDisposable {
       this.#told.resolve();
       this.#threads.request(Request.STOP);
       this.#arena.endRestart();
-      this.#arena.ringDoorbell();
+      this.#arena.doorbell.ring();
     }
     return this.ended;
   }
@@ -746,13 +746,13 @@ export class Machine implements AsyncDisposable {
   async #attend(): Promise<void> {
     try {
       for (;;) {
-        const seen = this.#arena.doorbell;
+        const seen = this.#arena.doorbell.count;
         this.console.pump();
         this.#timers.arm();
         if (this.#ending) return;
         this.#debugger?.attend();
         if (this.#arena.restarting) this.#startAnew("guest").catch(() => {}); // it has ended it
-        await this.#arena.doorbellAfter(seen);
+        await this.#arena.doorbell.after(seen);
       }
     } catch (error) {
       this.fail(error);
@@ -765,7 +765,7 @@ export class Machine implements AsyncDisposable {
       await Promise.race([attended, Promise.all(runs)]).catch(() => {});
       this.#endKind ??= "killed";
       this.#threads.request(Request.STOP);
-      this.#arena.ringDoorbell();
+      this.#arena.doorbell.ring();
       await Promise.allSettled(runs);
       await this.#threads.stopIo(this.#told.promise);
       this.#timers.clear();

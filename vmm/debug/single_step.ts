@@ -62,12 +62,12 @@ export async function singleStep(
     if (signal?.aborted) return 0;
     arena.letGo(cpu, Request.STEP);
     for (;;) {
-      const seen = arena.doorbell;
+      const seen = arena.doorbell.count;
       if (machine.ending()) return 0;
       const stands = arena.vcpuState(cpu) === VcpuState.PAUSED &&
         arena.request(cpu) === Request.PAUSE;
       if (stands) return halted(machine, vcpu, code, before) ? 0 : arena.debugStop(cpu);
-      await arena.doorbellAfter(seen);
+      await arena.doorbell.after(seen);
     }
   } finally {
     signal?.removeEventListener("abort", hold);
