@@ -24,8 +24,10 @@ import type { DeviceEvent } from "./device.ts";
 import type { DeviceHost, DeviceSet, EventSink, PlacedDevice } from "./device_set.ts";
 import type { DeviceEntry, VmDocument } from "./document.ts";
 import { DirtyLog } from "./dirty_log.ts";
-import { exitStatus, type VmEnd, type VmEndKind } from "./end.ts";
+import { DiskLending } from "./disk_lending.ts";
+import type { VmEnd } from "./end.ts";
 import { HotPlug } from "./hot_plug.ts";
+import { MachineEnd } from "./machine_end.ts";
 import { assembleMachine, type MachineParts, type Resumption } from "./machine_parts.ts";
 import type { MemorySlot, SlotFile } from "./memory.ts";
 import type { Restart, RestartParts } from "./restart.ts";
@@ -89,18 +91,16 @@ export class Machine implements AsyncDisposable {
   #restarter: Restart | undefined;
   #restarting: Promise<void> | undefined;
   #resets = 0;
-  /** Whether forks may read its disks. */
-  #lent = false;
+  readonly #disks = new DiskLending((action) => {
+    for (const { type, name } of this.devices) if (type === "disk") this.#act(name, action);
+  });
   readonly #listeners = new Set<EventSink>();
   readonly #standstill: Standstill;
   /** What devices get when they start that go on from a saved state, by name. */
   readonly #kept = new Map<string, Json>();
-  readonly #end = Promise.withResolvers<VmEnd>();
-  readonly #told = Promise.withResolvers<void>();
+  readonly #end: MachineEnd;
   #state: MachineState = "created";
-  #endKind: VmEndKind | undefined;
   #settled: Promise<void> | undefined;
-  #failure: { readonly error: unknown } | undefined;
   #disposed = false;
 
   private constructor(parts: MachineParts, events: EventRelay) {
@@ -128,14 +128,22 @@ export class Machine implements AsyncDisposable {
     );
     const failed = (error: unknown) => this.fail(error);
     this.#timers = new DeviceTimers(parts.devices, failed);
-    this.ended = this.#end.promise;
-    this.watch = new MachineWatch(watchedMachine(this, parts, this.#threads));
     this.console = new Console(this.#arena, parts.devices, {
       kernel: parts.document.boot?.kernel !== undefined,
       onPanicBegin: () => this.tell({ kind: "panic", message: "the guest's kernel panicked" }),
       onPanic: () => this.#arena.stop("panic"),
       onFailure: failed,
     });
+    this.#end = new MachineEnd({
+      ...{ arena: this.#arena, threads: this.#threads, timers: this.#timers },
+      console: this.console,
+      ended: (details) => {
+        this.#state = "ended";
+        this.tell({ kind: "ended", ...details });
+      },
+    });
+    this.ended = this.#end.ended;
+    this.watch = new MachineWatch(watchedMachine(this, parts, this.#threads));
     const { vcpus, host: { vmFd, slots }, devices } = parts;
     this.dirtyLog = new DirtyLog(vmFd, slots, devices.writeLog);
     this.#standstill = new Standstill({
@@ -197,8 +205,7 @@ export class Machine implements AsyncDisposable {
    * @throws {HostError} If the host has no room for it
    */
   lend(): (SlotFile | undefined)[] {
-    this.#actOnDisks("lend");
-    this.#lent = true;
+    this.#disks.lend();
     const images = this.#restartParts.memory.images(!this.#arena.ran);
     this.#arena.ran = false;
     return images;
@@ -238,7 +245,7 @@ export class Machine implements AsyncDisposable {
 
   /** Whether its guest has come to an end that `ended` will tell of. */
   get stopping(): boolean {
-    return this.#arena.stopReason !== undefined;
+    return this.#end.reached;
   }
 
   /** Whether it has interrupt controllers. */
@@ -267,14 +274,14 @@ export class Machine implements AsyncDisposable {
     if (options.sprint && !options.paused && !this.#host.irqchip && !served) {
       const sprinted = this.#sprint();
       if (sprinted !== undefined) {
-        this.#settled = this.#finish([sprinted], Promise.resolve());
+        this.#settled = this.#end.after([sprinted], Promise.resolve());
         return;
       }
     }
     try {
       this.#threads.requireRoom(plan, served);
     } catch (error) { // `ended` carries the failure
-      this.#settled = this.#finish([Promise.reject(error)], Promise.resolve());
+      this.#settled = this.#end.after([Promise.reject(error)], Promise.resolve());
       return;
     }
     if (served) {
@@ -283,7 +290,7 @@ export class Machine implements AsyncDisposable {
     }
     const runs = this.#threads.startVcpus(plan, options.paused ? Request.PAUSE : Request.RUN);
     this.#timers.letGo();
-    this.#settled = this.#finish(runs, this.#attend());
+    this.#settled = this.#end.after(runs, this.#attend());
   }
 
   /**
@@ -408,18 +415,11 @@ export class Machine implements AsyncDisposable {
    */
   resume(): void {
     this.#require("resume");
-    this.#reclaim();
+    this.#disks.reclaim();
     this.#pausedBy = undefined;
     this.#become("running");
     if (!this.#standstill.looking) this.#letGo();
     this.#arena.doorbell.ring();
-  }
-
-  /** Takes lent disks back. */
-  #reclaim(): void {
-    if (!this.#lent) return;
-    this.takeDisks();
-    this.#lent = false;
   }
 
   /**
@@ -428,12 +428,7 @@ export class Machine implements AsyncDisposable {
    * @throws {VmError} If it can't
    */
   yieldDisks(): void {
-    if (this.#lent) {
-      throw new VmError("The VM's disks are lent to its forks", {
-        hint: "the VM can be moved once they have ended",
-      });
-    }
-    this.#actOnDisks("yield");
+    this.#disks.yield();
   }
 
   /**
@@ -442,13 +437,7 @@ export class Machine implements AsyncDisposable {
    * @throws {VmError} If others use one
    */
   takeDisks(): void {
-    this.#actOnDisks("reclaim");
-  }
-
-  #actOnDisks(action: string): void {
-    for (const { type, name } of this.devices) {
-      if (type === "disk") this.#act(name, action);
-    }
+    this.#disks.take();
   }
 
   /** Lets the vCPUs run, unless the debugger has something to do before. */
@@ -539,15 +528,8 @@ export class Machine implements AsyncDisposable {
    * @returns How it ended
    */
   stop(kind: "killed" | "timeout" | "migrated" = "killed"): Promise<VmEnd> {
-    if (this.#state === "created") {
-      this.#finished({ kind, status: exitStatus(kind, 0, false) });
-    } else if (this.#state !== "ended") {
-      this.#endKind ??= kind;
-      this.#told.resolve();
-      this.#threads.request(Request.STOP);
-      this.#arena.endRestart();
-      this.#arena.doorbell.ring();
-    }
+    if (this.#state === "created") this.#end.now(kind);
+    else if (this.#state !== "ended") this.#end.ask(kind);
     return this.ended;
   }
 
@@ -682,15 +664,9 @@ export class Machine implements AsyncDisposable {
     this.tell({ kind: state, ...details });
   }
 
-  #finished(end: VmEnd): void {
-    this.#state = "ended";
-    this.tell({ kind: "ended", reason: end.kind, status: end.status });
-    this.#end.resolve(end);
-  }
-
   /** Whether it comes to its end, by itself or because it was told to. */
   get #ending(): boolean {
-    return this.stopping || this.#endKind !== undefined;
+    return this.#end.coming;
   }
 
   /** Has every other thread take a change; the first device to be served brings the I/O threads. */
@@ -716,13 +692,13 @@ export class Machine implements AsyncDisposable {
    * @param error What `ended` will tell of
    */
   fail(error: unknown): void {
-    this.#failure ??= { error };
+    this.#end.failed(error);
     this.stop();
   }
 
   /** Resolves when it is told to end, by whoever. */
   get told(): Promise<void> {
-    return this.#told.promise;
+    return this.#end.told;
   }
 
   /**
@@ -731,15 +707,7 @@ export class Machine implements AsyncDisposable {
    */
   abandon(): void {
     this.#disposed = true;
-    if (this.#failure !== undefined) return this.#failed(this.#failure.error);
-    const kind = this.#endKind ?? "killed";
-    this.#finished({ kind, status: exitStatus(kind, 0, false) });
-  }
-
-  #failed(error: unknown): void {
-    this.#state = "ended";
-    this.tell({ kind: "ended", reason: "failed", message: (error as Error).message });
-    this.#end.reject(error);
+    this.#end.abandon();
   }
 
   /** Serves the doorbell until the machine stops. */
@@ -756,34 +724,6 @@ export class Machine implements AsyncDisposable {
       }
     } catch (error) {
       this.fail(error);
-    }
-  }
-
-  async #finish(runs: Promise<Fault | undefined>[], attended: Promise<void>): Promise<void> {
-    try {
-      // One vCPU's end is everybody's, and so is its failure.
-      await Promise.race([attended, Promise.all(runs)]).catch(() => {});
-      this.#endKind ??= "killed";
-      this.#threads.request(Request.STOP);
-      this.#arena.doorbell.ring();
-      await Promise.allSettled(runs);
-      await this.#threads.stopIo(this.#told.promise);
-      this.#timers.clear();
-      // The last words of a VM that failed count most.
-      await this.console.drain(this.#told.promise)
-        .catch((error) => this.#failure ??= { error });
-      const faults = await Promise.all(runs);
-      if (this.#failure !== undefined) throw this.#failure.error;
-      const reason = this.#arena.stopReason;
-      const kind = reason?.kind ?? this.#endKind ?? "killed";
-      const fault = faults.find((f) => f !== undefined);
-      this.#finished({
-        kind,
-        status: exitStatus(kind, reason?.status ?? 0, this.console.panicked),
-        ...(fault === undefined ? {} : { fault }),
-      });
-    } catch (error) {
-      this.#failed(error);
     }
   }
 }
