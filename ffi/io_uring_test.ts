@@ -1,5 +1,6 @@
 import "../tests/c_library.ts";
 import assert from "node:assert/strict";
+import { addressOf } from "./address_of.ts";
 import { Epoll, EpollEvent } from "./epoll.ts";
 import { Errno } from "./errno.ts";
 import { closeFile, openFile, OpenFlag } from "./files.ts";
@@ -9,13 +10,10 @@ import { makePipe } from "./pipe.ts";
 /** `struct iovec`s of whole buffers. */
 function iovecs(...buffers: Uint8Array<ArrayBuffer>[]): BigUint64Array<ArrayBuffer> {
   return BigUint64Array.from(buffers.flatMap((buffer) => [
-    Deno.UnsafePointer.value(Deno.UnsafePointer.of(buffer)),
+    BigInt(addressOf(buffer)),
     BigInt(buffer.length),
   ]));
 }
-
-const addressOf = (buffer: BigUint64Array<ArrayBuffer>) =>
-  Number(Deno.UnsafePointer.value(Deno.UnsafePointer.of(buffer)));
 
 /** Runs what is queued to its end; gives the results by tag. */
 function finish(ring: IoUring): Map<number, number> {

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { addressOf } from "./address_of.ts";
 import { Errno } from "./errno.ts";
 import { errno, libc } from "./libc.ts";
 
@@ -22,7 +23,7 @@ export class Iovecs {
 
   constructor() {
     // Memory of a typed array that is alive does not move.
-    this.#address = Deno.UnsafePointer.value(Deno.UnsafePointer.of(this.words));
+    this.#address = BigInt(addressOf(this.words));
   }
 
   /** Bytes of its first entries together. */
@@ -51,8 +52,7 @@ export class Iovecs {
   }
 
   #place(buffer: ArrayBufferLike): number {
-    const pointer = Deno.UnsafePointer.of(new Uint8Array(buffer as ArrayBuffer));
-    const address = Number(Deno.UnsafePointer.value(pointer)); // user addresses end at 2^47, or 2^56
+    const address = addressOf(new Uint8Array(buffer as ArrayBuffer));
     this.#places.set(buffer, address);
     return address;
   }

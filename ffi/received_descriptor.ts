@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { addressOf } from "./address_of.ts";
 import { Errno } from "./errno.ts";
 import { HostError } from "./errors.ts";
 import { errno, libc } from "./libc.ts";
@@ -34,14 +35,12 @@ export function receiveDescriptor(socket: number): number | undefined {
   const byte = new Uint8Array(128);
   const iovec = new BigUint64Array(16);
   const control = new DataView(new ArrayBuffer(128));
-  const addressOf = (memory: ArrayBufferView<ArrayBuffer>) =>
-    Deno.UnsafePointer.value(Deno.UnsafePointer.of(memory));
-  iovec[0] = addressOf(byte);
+  iovec[0] = BigInt(addressOf(byte));
   iovec[1] = 1n;
   const message = new msghdr(new DataView(new ArrayBuffer(128)));
-  message.msg_iov = addressOf(iovec);
+  message.msg_iov = BigInt(addressOf(iovec));
   message.msg_iovlen = 1n;
-  message.msg_control = addressOf(control);
+  message.msg_control = BigInt(addressOf(control));
   message.msg_controllen = BigInt(cmsg_descriptor.size);
   const header = new Uint8Array(message.view.buffer as ArrayBuffer);
   for (;;) {

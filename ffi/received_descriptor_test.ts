@@ -1,5 +1,6 @@
 import "../tests/c_library.ts";
 import assert from "node:assert/strict";
+import { addressOf } from "./address_of.ts";
 import { closeFile } from "./files.ts";
 import { check, libc } from "./libc.ts";
 import { createMemfd } from "./mapping.ts";
@@ -14,19 +15,20 @@ const F_GETFD = 1;
 
 /** Sends a byte and a descriptor with it. */
 function sendDescriptor(socket: number, fd: number): void {
-  const addressOf = (memory: ArrayBufferView<ArrayBuffer>) =>
-    Deno.UnsafePointer.value(Deno.UnsafePointer.of(memory));
   const byte = new Uint8Array(128);
-  const iovec = BigUint64Array.from({ length: 16 }, (_, i) => i === 0 ? addressOf(byte) : 1n);
+  const iovec = BigUint64Array.from(
+    { length: 16 },
+    (_, i) => i === 0 ? BigInt(addressOf(byte)) : 1n,
+  );
   const control = new DataView(new ArrayBuffer(128));
   control.setBigUint64(0, 20n, true);
   control.setInt32(8, SOL_SOCKET, true);
   control.setInt32(12, SCM_RIGHTS, true);
   control.setInt32(16, fd, true);
   const message = new msghdr(new DataView(new ArrayBuffer(128)));
-  message.msg_iov = addressOf(iovec);
+  message.msg_iov = BigInt(addressOf(iovec));
   message.msg_iovlen = 1n;
-  message.msg_control = addressOf(control);
+  message.msg_control = BigInt(addressOf(control));
   message.msg_controllen = 24n;
   const header = new Uint8Array(message.view.buffer as ArrayBuffer);
   check(libc.sendmsg(socket, header, 0), "sendmsg");

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { addressOf } from "./address_of.ts";
 import { Errno } from "./errno.ts";
 import { HostError } from "./errors.ts";
 import { duplicate } from "./files.ts";
@@ -117,7 +118,7 @@ class StringArray {
     const strings = texts.map(cString);
     this.#bytes = new Uint8Array(strings.reduce((sum, { length }) => sum + length, 1));
     this.pointers = new BigUint64Array(strings.length + 1);
-    const start = Deno.UnsafePointer.value(Deno.UnsafePointer.of(this.#bytes));
+    const start = BigInt(addressOf(this.#bytes));
     let at = 0;
     for (const [i, string] of strings.entries()) {
       this.#bytes.set(string, at);

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { addressOf } from "./address_of.ts";
 import { errno, libc } from "./libc.ts";
 import { struct, u32, u64 } from "./struct.ts";
 
@@ -35,7 +36,7 @@ export class SocketVectors {
   readonly #header: Uint8Array<ArrayBuffer>;
 
   constructor() {
-    this.#message.msg_iov = Deno.UnsafePointer.value(Deno.UnsafePointer.of(this.iovecs));
+    this.#message.msg_iov = BigInt(addressOf(this.iovecs));
     this.#header = this.#message.bytes();
   }
 

@@ -1,5 +1,6 @@
 import "../tests/c_library.ts";
 import { deepEqual, equal, ok, throws } from "node:assert/strict";
+import { addressOf } from "./address_of.ts";
 import { TestFolder } from "../tests/sh_line.ts";
 import { nothingOpenedSince, openFiles } from "../tests/leaks.ts";
 import { Errno } from "./errno.ts";
@@ -71,12 +72,12 @@ Deno.test("scattered bytes are sent and received in order, and a full socket say
   const [a, b] = socketPair();
   const vectors = new SocketVectors();
   const memory = new Uint8Array(1000).map((_, i) => i);
-  const address = Number(Deno.UnsafePointer.value(Deno.UnsafePointer.of(memory)));
+  const address = addressOf(memory);
   vectors.set(0, address + 10, 5);
   vectors.set(1, address + 500, 3);
   equal(vectors.send(a, 2), 8);
   const target = new Uint8Array(new ArrayBuffer(8));
-  const at = Number(Deno.UnsafePointer.value(Deno.UnsafePointer.of(target)));
+  const at = addressOf(target);
   vectors.set(0, at + 4, 4);
   vectors.set(1, at, 4);
   equal(vectors.receive(b, 2), 8);

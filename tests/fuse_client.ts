@@ -4,6 +4,7 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { addressOf } from "../ffi/address_of.ts";
 import { openFile } from "../ffi/files.ts";
 import { O } from "../ffi/file_structs.ts";
 import { libc } from "../ffi/libc.ts";
@@ -77,7 +78,7 @@ export class BufferMessage implements FuseMessage {
   }
 
   #iovecs(bytes: Uint8Array<ArrayBuffer>, offset: number, length: number, target: Uint32Array) {
-    const base = Number(Deno.UnsafePointer.value(Deno.UnsafePointer.of(bytes)));
+    const base = addressOf(bytes);
     const end = Math.min(offset + length, bytes.length);
     let count = 0;
     for (let at = offset; at < end && count < 1024; at += this.#piece) {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { addressOf } from "../address_of.ts";
 import { closeFile } from "../files.ts";
 import { call, callWith } from "./call.ts";
 import { libc } from "../libc.ts";
@@ -98,7 +99,7 @@ export class Vm implements Disposable {
     const bitmap = new Uint8Array(Number((pages + 63n) / 64n) * 8);
     const request = new kvm_dirty_log();
     request.slot = slot;
-    request.dirty_bitmap = Deno.UnsafePointer.value(Deno.UnsafePointer.of(bitmap));
+    request.dirty_bitmap = BigInt(addressOf(bitmap));
     callWith(this.fd, "GET_DIRTY_LOG", request.bytes());
     return bitmap;
   }

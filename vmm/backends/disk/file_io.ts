@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { addressOf } from "../../../ffi/address_of.ts";
 import { Errno } from "../../../ffi/errno.ts";
 import type { IoLoop } from "../../io_loop.ts";
 import { MOST_REQUESTS } from "./backend.ts";
@@ -190,5 +191,5 @@ export class FileIo {
 
 function zeros(): { bytes: Uint8Array<ArrayBuffer>; address: number } {
   const bytes = new Uint8Array(ZERO_BYTES);
-  return { bytes, address: Number(Deno.UnsafePointer.value(Deno.UnsafePointer.of(bytes))) };
+  return { bytes, address: addressOf(bytes) };
 }

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { addressOf } from "../../../ffi/address_of.ts";
 
 /** Pieces of one request at most: more than a driver may use (seg_max), IOV_MAX is 1024. */
 export const MOST_IOVECS = 256;
@@ -36,7 +37,7 @@ export class IovecTable {
     );
     this.counts = new Uint16Array(tags);
     this.lengths = new Float64Array(tags);
-    this.#address = Number(Deno.UnsafePointer.value(Deno.UnsafePointer.of(this.words)));
+    this.#address = addressOf(this.words);
     this.#tags = tags;
   }
 

@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { addressOf } from "../../../ffi/address_of.ts";
 import { EpollEvent } from "../../../ffi/epoll.ts";
 import { Errno, errnoName } from "../../../ffi/errno.ts";
 import { sendBytes, SocketVectors } from "../../../ffi/stream_socket.ts";
@@ -354,8 +355,4 @@ export class NbdDisk implements DiskBackend {
       if (this.#command[tag] !== NONE) this.#end(tag, Errno.EIO);
     }
   }
-}
-
-function addressOf(view: DataView<ArrayBuffer>): number {
-  return Number(Deno.UnsafePointer.value(Deno.UnsafePointer.of(view)));
 }

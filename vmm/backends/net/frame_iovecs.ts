@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { addressOf } from "../../../ffi/address_of.ts";
 import type { Chain } from "../../virtio/virtio_device.ts";
 import { HEADER_BYTES } from "./net_backend.ts";
 
@@ -13,15 +14,6 @@ export const MOST_IOVECS = 1024;
 export const IOVEC_WORDS = 4;
 /** V8 keeps small buffers in its heap, where they move; this one never does. */
 const STORAGE_BYTES = 128;
-
-/**
- * Where a buffer of JavaScript's own lies, for as long as it lives.
- *
- * @param buffer A buffer of more than 64 bytes
- */
-export function addressOf(buffer: Uint8Array<ArrayBuffer>): number {
-  return Number(Deno.UnsafePointer.value(Deno.UnsafePointer.of(buffer)));
-}
 
 /**
  * Writes one `struct iovec`.

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { addressOf } from "../../../ffi/address_of.ts";
 import { Errno } from "../../../ffi/errno.ts";
 import { HostError, VmError } from "../../../ffi/errors.ts";
 import { closeFile, readTextFile } from "../../../ffi/files.ts";
@@ -13,7 +14,6 @@ import { keepOnExec, socketPair } from "../../../ffi/unix_socket.ts";
 import { ipv4Text, macText } from "./addresses.ts";
 import { arpReply, arpRequest } from "./arp.ts";
 import type { Forward } from "./forward.ts";
-import { addressOf } from "./frame_iovecs.ts";
 import { FrameSplitter } from "./frame_splitter.ts";
 import { UserNetwork } from "./user_network.ts";
 

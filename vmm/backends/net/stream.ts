@@ -9,12 +9,13 @@
  *
  * @module
  */
+import { addressOf } from "../../../ffi/address_of.ts";
 import { Errno } from "../../../ffi/errno.ts";
 import { EpollEvent } from "../../../ffi/epoll.ts";
 import { receiveBytes, SocketVectors } from "../../../ffi/stream_socket.ts";
 import type { IoLoop } from "../../io_loop.ts";
 import type { Chain } from "../../virtio/virtio_device.ts";
-import { addressOf, FrameIovecs, setIovec } from "./frame_iovecs.ts";
+import { FrameIovecs, setIovec } from "./frame_iovecs.ts";
 import { FrameSplitter } from "./frame_splitter.ts";
 import {
   type BackendOwner,

@@ -1,5 +1,6 @@
 import "../../../tests/c_library.ts";
 import assert from "node:assert/strict";
+import { addressOf } from "../../../ffi/address_of.ts";
 import { HostError } from "../../../ffi/errors.ts";
 import { closeFile, openFile, OpenFlag } from "../../../ffi/files.ts";
 import { check, cString, errno, libc } from "../../../ffi/libc.ts";
@@ -95,7 +96,7 @@ const kept: Uint8Array[] = [];
 
 function iovec(bytes: Uint8Array<ArrayBuffer>): Uint32Array<ArrayBuffer> {
   kept[0] = bytes; // the address below does not keep it
-  const address = BigInt(Deno.UnsafePointer.value(Deno.UnsafePointer.of(bytes)));
+  const address = BigInt(addressOf(bytes));
   const words = new BigUint64Array([address, BigInt(bytes.length)]);
   return new Uint32Array(words.buffer);
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { addressOf } from "../../../ffi/address_of.ts";
 import type { Userfaultfd } from "../../../ffi/userfaultfd.ts";
 
 /** A region whose pages come later. */
@@ -44,7 +45,7 @@ export class PageGiver {
    */
   give({ region, offset }: RegionPlace, bytes: Uint8Array<ArrayBuffer>): void {
     if (bytes.length === 0) return;
-    const source = BigInt(Deno.UnsafePointer.value(Deno.UnsafePointer.of(bytes)));
+    const source = BigInt(addressOf(bytes));
     this.#faults.copy(this.regions[region]!.address + BigInt(offset), source, bytes.length);
   }
 

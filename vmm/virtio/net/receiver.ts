@@ -10,9 +10,10 @@
  *
  * @module
  */
+import { addressOf } from "../../../ffi/address_of.ts";
 import { libc } from "../../../ffi/libc.ts";
 import type { Struct } from "../../../ffi/struct.ts";
-import { addressOf, IOVEC_WORDS, MOST_IOVECS, setIovec } from "../../backends/net/frame_iovecs.ts";
+import { IOVEC_WORDS, MOST_IOVECS, setIovec } from "../../backends/net/frame_iovecs.ts";
 import { HEADER_BYTES, MAX_FRAME, type ReceiveTarget } from "../../backends/net/net_backend.ts";
 import type { Chain, Virtqueue } from "../virtio_device.ts";
 import { NetHeader } from "./header.ts";

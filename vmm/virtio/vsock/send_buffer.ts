@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { addressOf } from "../../../ffi/address_of.ts";
 import { Errno } from "../../../ffi/errno.ts";
 import type { SocketVectors } from "../../../ffi/stream_socket.ts";
 import type { Chain } from "../virtio_device.ts";
@@ -20,7 +21,7 @@ export class SendBuffer {
    */
   constructor(capacity: number) {
     this.#bytes = new Uint8Array(capacity);
-    this.#address = Number(Deno.UnsafePointer.value(Deno.UnsafePointer.of(this.#bytes)));
+    this.#address = addressOf(this.#bytes);
   }
 
   /** How many bytes wait. */
