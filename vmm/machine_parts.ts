@@ -12,7 +12,7 @@ import type { Vcpu } from "../ffi/kvm/vcpu.ts";
 import { ArenaLayout } from "./arena_layout.ts";
 import { Address } from "./board.ts";
 import { bootKind } from "./boot/load.ts";
-import { hasAcpi, prepareBoot } from "./boot/prepare.ts";
+import { hasAcpi, prepareBoot, prepareFwCfg } from "./boot/prepare.ts";
 import { composeCpuid } from "./cpu/cpuid.ts";
 import { createBoard, createVcpus, type VcpuTraits } from "./cpu/create_vcpus.ts";
 import { setStartState } from "./cpu/registers.ts";
@@ -120,9 +120,9 @@ export async function assembleMachine(
     plans.push(placed);
   };
   for (const device of loaded) await place(device);
-  const { start, fwCfg } = resumption === undefined
-    ? await prepareBoot(document, memory, plans.map(({ plan }) => plan), pciWindows)
-    : { start: undefined, fwCfg: resumption.fwCfg };
+  const told = [document, memory, plans.map(({ plan }) => plan), pciWindows] as const;
+  const start = resumption === undefined ? await prepareBoot(...told) : undefined;
+  const fwCfg = resumption === undefined ? await prepareFwCfg(...told) : resumption.fwCfg;
   if (fwCfg !== undefined) {
     await place(await loadDevice({ name: "fw_cfg", type: "fw_cfg", config: fwCfg }));
   }

@@ -54,7 +54,7 @@ export class Restart {
     this.#powerOn ??= new PowerOnState(vcpuTraits);
     this.#powerOn.restore(host.vmFd, vcpus);
     memory.clear();
-    const { start } = await prepareBoot(document, memory, plans, host.pciWindows);
+    const start = await prepareBoot(document, memory, plans, host.pciWindows);
     if (ending()) throw new VmError("The VM has ended");
     setStartState(vcpus[0]!, start);
   }

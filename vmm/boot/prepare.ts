@@ -16,14 +16,6 @@ import type { AcpiBoard } from "./acpi.ts";
 import { bootKind, loadBoot } from "./load.ts";
 import { readImage, readImages, readInitrd } from "./read_image.ts";
 
-/** What a machine starts from. */
-export interface PreparedBoot {
-  /** How the first vCPU starts. */
-  readonly start: StartState;
-  /** What fw_cfg hands out, where firmware boots. */
-  readonly fwCfg?: Readonly<Record<string, unknown>>;
-}
-
 /**
  * Prepares a machine's memory.
  *
@@ -31,18 +23,16 @@ export interface PreparedBoot {
  * @param memory Its memory, zero so far
  * @param devices Its devices
  * @param pciWindows Where PCI's BARs go; empty without a PCI bus
- * @returns What to start from
+ * @returns How the first vCPU starts
  */
 export async function prepareBoot(
   document: VmDocument,
   memory: MachineMemory,
   devices: readonly DevicePlan[],
   pciWindows: readonly Span[],
-): Promise<PreparedBoot> {
+): Promise<StartState> {
   const { boot, cpus = 1 } = document;
   const kind = bootKind(boot);
-  const board = describeBoard(devices, pciWindows, cpus, kind === "firmware");
-
   if (kind !== "flat" && memory.guest.find(0, Address.HIGH) < 0) {
     throw new DocumentError(`VM document, memory: a ${kind} image needs RAM from 0 to 1 MiB`, {
       hint: "hvsh create -m 256M",
@@ -52,29 +42,48 @@ export async function prepareBoot(
   if (typeof generation === "string" && kind !== "flat") {
     memory.guest.write(Address.VM_GENERATION_ID, Uint8Array.fromHex(generation));
   }
+  if (kind === "firmware") return await loadBoot(memory, boot, {}); // it makes tables itself
+  const board = describeBoard(devices, pciWindows, cpus, false);
   let acpiRsdp: number | undefined;
-  const acpi = document.acpi !== false;
-  if (kind !== "firmware" && hasAcpi(document, kind)) {
+  if (hasAcpi(document, kind)) {
     const { writeAcpiTables } = await import("./acpi.ts");
     acpiRsdp = writeAcpiTables(memory.guest, board);
   }
-  if (document.mptable && kind !== "firmware") {
+  if (document.mptable) {
     const { writeMpTable } = await import("./mp_table.ts");
     writeMpTable(memory.guest, { cpus });
   }
-  const start = await loadBoot(memory, boot, {
+  return await loadBoot(memory, boot, {
     ...(acpiRsdp === undefined ? {} : { acpiRsdp }),
-    ...(acpi ? {} : { told: board.devices.virtioMmio ?? [] }),
+    ...(document.acpi === false ? { told: board.devices.virtioMmio ?? [] } : {}),
   });
-  if (kind !== "firmware") return { start };
+}
+
+/**
+ * What fw_cfg hands out, where firmware boots. It stays as it is when the machine starts anew.
+ *
+ * @param document What the machine is
+ * @param memory Its memory
+ * @param devices Its devices
+ * @param pciWindows Where PCI's BARs go
+ * @returns The device's configuration; undefined where no firmware boots
+ */
+export async function prepareFwCfg(
+  { boot, cpus = 1 }: VmDocument,
+  memory: MachineMemory,
+  devices: readonly DevicePlan[],
+  pciWindows: readonly Span[],
+): Promise<Readonly<Record<string, unknown>> | undefined> {
+  if (boot?.firmware === undefined) return undefined;
+  const acpi = describeBoard(devices, pciWindows, cpus, true);
+  const [serial] = acpi.devices.serialPorts;
   const { firmwareItems } = await import("./firmware_config.ts");
-  const [serial] = board.devices.serialPorts;
   const items = firmwareItems({
-    ...{ cpus, memory: memory.guest, acpi: board, roms: await readRoms(boot!) },
+    ...{ cpus, memory: memory.guest, acpi, roms: await readRoms(boot) },
     ...(serial === undefined ? {} : { serialConsole: serial.port }),
-    ...(boot!.kernel === undefined ? {} : { items: await kernelForFirmware(boot!, memory) }),
+    ...(boot.kernel === undefined ? {} : { items: await kernelForFirmware(boot, memory) }),
   });
-  return { start, fwCfg: { ...items } };
+  return { ...items };
 }
 
 /** The kernel that firmware finds in fw_cfg. */
