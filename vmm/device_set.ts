@@ -14,7 +14,7 @@ import { deviceFailure } from "./device_failure.ts";
 import { lockDevice, unlockDevice } from "./device_lock.ts";
 import type { GuestMemory } from "./guest_memory.ts";
 import { KvmIoEvent, signalEventFd } from "./io_event.ts";
-import { closeSlots, type MemorySlot, openSlots } from "./memory.ts";
+import { closeSlots, type MemorySlot, openSlots } from "./memory_slot.ts";
 import { openDevice } from "./opened_device.ts";
 import type { Span } from "./pci/base_address.ts";
 import { PciBus } from "./pci/bus.ts";

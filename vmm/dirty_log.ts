@@ -5,7 +5,7 @@
  * @module
  */
 import { Vm } from "../ffi/kvm/vm.ts";
-import type { MemorySlot } from "./memory.ts";
+import type { MemorySlot } from "./memory_slot.ts";
 import type { WriteLog } from "./write_log.ts";
 
 const PAGE = 4096;

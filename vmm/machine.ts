@@ -29,7 +29,7 @@ import type { VmEnd } from "./end.ts";
 import { HotPlug } from "./hot_plug.ts";
 import { MachineEnd } from "./machine_end.ts";
 import { assembleMachine, type MachineParts, type Resumption } from "./machine_parts.ts";
-import type { MemorySlot, SlotFile } from "./memory.ts";
+import type { MemorySlot, SlotFile } from "./memory_slot.ts";
 import type { Restart, RestartParts } from "./restart.ts";
 import { MachineThreads } from "./machine_threads.ts";
 import { type FrozenMachine, type MachineInside, Standstill } from "./standstill.ts";

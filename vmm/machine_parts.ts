@@ -26,7 +26,8 @@ import {
 import { planDevices } from "./devices/plan.ts";
 import { type DeviceHost, DeviceSet, type EventSink, type PlacedDevice } from "./device_set.ts";
 import type { VmDocument } from "./document.ts";
-import { MachineMemory, type MemorySlot } from "./memory.ts";
+import { MachineMemory } from "./memory.ts";
+import type { MemorySlot } from "./memory_slot.ts";
 import type { Span } from "./pci/base_address.ts";
 import type { RegionFile, SavedRegion } from "./state/regions.ts";
 import { MachineThread } from "./threads/thread.ts";

@@ -8,16 +8,16 @@ import { Errno } from "../ffi/errno.ts";
 import { DocumentError, HostError } from "../ffi/errors.ts";
 import { closeFile, duplicate, openFile, OpenFlag, readTextFile, writeAt } from "../ffi/files.ts";
 import type { Vm } from "../ffi/kvm/vm.ts";
-import { createMemfd, type MapOptions, Mapping, remapMemory, viewMemory } from "../ffi/mapping.ts";
+import { createMemfd, type MapOptions, Mapping, remapMemory } from "../ffi/mapping.ts";
 import { releasePages } from "../ffi/memory_advice.ts";
 import { Address } from "./board.ts";
 import type { MemoryEntry } from "./document.ts";
-import { GuestMemory } from "./guest_memory.ts";
+import type { GuestMemory } from "./guest_memory.ts";
+import { closeSlots, type MemorySlot, openSlots, type SlotFile } from "./memory_slot.ts";
 import { formatSize } from "./size.ts";
 import type { ArrivingMemory } from "./state/lazy/arriving_memory.ts";
 import type { RegionFile, SavedRegion } from "./state/regions.ts";
 import { isZero } from "./state/zeros.ts";
-import type { WriteLog } from "./write_log.ts";
 
 const PAGE = 4096;
 const HUGE_PAGE = 2 ** 21;
@@ -26,69 +26,11 @@ const COPY = 2 ** 20;
 /** As many slots as each KVM since Linux 3.15 has for users (KVM_USER_MEM_SLOTS). */
 const MOST_REGIONS = 509;
 
-/** A slot of guest memory as another thread of this process opens it. */
-export interface MemorySlot {
-  /** Guest-physical address. */
-  readonly base: number;
-  /** Bytes. */
-  readonly size: number;
-  /** Where it lies in this process. */
-  readonly address: bigint;
-  /** Whether it is told to the guest as RAM. */
-  readonly ram: boolean;
-  /** Whether the guest's writes become exits. */
-  readonly readonly: boolean;
-  /**
-   * The open file that has its bytes, as other processes may read and write them; left out where this
-   * process has pages of its own.
-   */
-  readonly file?: SlotFile;
-  /**
-   * A file with bytes that this memory was mapped from copy on write, and may have changed since; for
-   * memory that has pages of its own because of that.
-   */
-  readonly image?: SlotFile;
-  /** The file that the document has the guest share with others. */
-  readonly shared?: { readonly path: string; readonly offset: number };
-}
-
-/** A descriptor of the machine's process, and where in its file a slot starts. */
-export interface SlotFile {
-  readonly fd: number;
-  readonly offset: number;
-  /** Whether it has reserved huge pages, of which a copy on write may find none left. */
-  readonly huge?: boolean;
-}
-
 /** Memory that nothing else is behind. */
 interface Anonymous {
   readonly mapping: Mapping;
   readonly fd: number;
   readonly huge?: boolean;
-}
-
-/**
- * Opens slots in the calling thread.
- *
- * @param slots What {@linkcode MachineMemory} made
- * @param log Where what devices write is noted
- * @returns Guest memory with views of this thread's own
- */
-export function openSlots(slots: readonly MemorySlot[], log?: WriteLog): GuestMemory {
-  return new GuestMemory(
-    slots.map(({ base, size, address, ram }) => ({
-      base,
-      buffer: viewMemory(address, size),
-      ram,
-      host: Number(address), // user addresses end at 2^47, or 2^56
-    })),
-    log,
-  );
-}
-
-/** Detaches this thread's views; the owner may unmap when every thread has done so. */
-export function closeSlots(memory: GuestMemory): void {
-  for (const { buffer } of memory.regions) buffer.transfer(0);
 }
 
 /** A machine's memory: what is mapped, and where the guest sees it. */

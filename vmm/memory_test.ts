@@ -3,7 +3,8 @@ import "../tests/c_library.ts";
 import { DocumentError, HostError } from "../ffi/errors.ts";
 import { nothingOpenedSince, openFiles } from "../tests/leaks.ts";
 import type { MemoryEntry } from "./document.ts";
-import { closeSlots, MachineMemory, openSlots } from "./memory.ts";
+import { MachineMemory } from "./memory.ts";
+import { closeSlots, openSlots } from "./memory_slot.ts";
 
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;

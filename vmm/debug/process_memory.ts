@@ -9,7 +9,7 @@ import { HostError, VmError } from "../../ffi/errors.ts";
 import { closeFile, openFile, OpenFlag } from "../../ffi/files.ts";
 import { errno, libc } from "../../ffi/libc.ts";
 import { Mapping } from "../../ffi/mapping.ts";
-import type { MemorySlot } from "../memory.ts";
+import type { MemorySlot } from "../memory_slot.ts";
 import { hideTraps, type TrapByte } from "./code_patches.ts";
 import {
   findPiece,

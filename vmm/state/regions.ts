@@ -6,7 +6,7 @@
 import { DocumentError, VmError } from "../../ffi/errors.ts";
 import type { Json } from "../../ffi/struct.ts";
 import { changedBacking, placeBacking } from "../backing.ts";
-import type { MemorySlot } from "../memory.ts";
+import type { MemorySlot } from "../memory_slot.ts";
 import { field, objectOf, shown } from "./json_fields.ts";
 
 /** As many slots as each KVM since Linux 3.15 has for users (KVM_USER_MEM_SLOTS). */

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { MemorySlot } from "../../memory.ts";
+import type { MemorySlot } from "../../memory_slot.ts";
 import type { TargetArchitecture, TargetFeature, TargetRegister } from "./target_registers.ts";
 
 const EFLAGS: Readonly<Record<number, string>> = {
