@@ -4,8 +4,8 @@
  * @module
  */
 import { DmaMap } from "../vmm/virtio/dma.ts";
-import { SplitQueue, startQueue, stopQueue } from "../vmm/virtio/queue.ts";
-import { VirtqueueState } from "../vmm/virtio/queue_state.ts";
+import { SplitQueue } from "../vmm/virtio/queue.ts";
+import { startQueue, stopQueue, VirtqueueState } from "../vmm/virtio/queue_state.ts";
 import { Feature } from "../vmm/virtio/virtio_device.ts";
 import { GuardedMemory, type GuardedRegion } from "./guarded_memory.ts";
 import { GuestHeap, VirtioDriver } from "./virtio_driver.ts";

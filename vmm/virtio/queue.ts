@@ -44,8 +44,6 @@ const DESC_LOW = queueWord("desc_low");
 const DRIVER_LOW = queueWord("driver_low");
 const DEVICE_LOW = queueWord("device_low");
 const NOT_NOTED = new Int32Array(1);
-/** What {@linkcode VirtqueueState}'s `avail_event` is before the driver was told any. */
-const NEVER_TOLD = 0x1_0000;
 
 /** Who a queue belongs to. */
 export interface QueueOwner {
@@ -356,62 +354,4 @@ export class SplitQueue implements Virtqueue {
       offset: this.#dma.offset(region, address),
     };
   }
-}
-
-/**
- * Sets a queue going over rings that the driver has placed.
- *
- * @param words Its {@linkcode VirtqueueState} as words
- */
-export function startQueue(words: Int32Array): void {
-  words[EPOCH] = (words[EPOCH]! + 1) & 0x7fff_ffff;
-  words[LAST_AVAIL] = 0;
-  words[SEEN_AVAIL] = 0;
-  words[NEXT_USED] = 0;
-  words[UNSIGNALLED] = 0;
-  words[NO_NOTIFY] = 0;
-  words[AVAIL_EVENT] = NEVER_TOLD;
-  words[LIVE] = Live.WORKED;
-}
-
-/**
- * Sets a queue going where another device like this one had got.
- *
- * @param words Its {@linkcode VirtqueueState} as words
- * @param live Whether the device runs
- */
-export function resumeQueue(words: Int32Array, live: boolean): void {
-  words[EPOCH] = (words[EPOCH]! + 1) & 0x7fff_ffff;
-  words[SEEN_AVAIL] = words[LAST_AVAIL]!;
-  words[LIVE] = live ? Live.WORKED : Live.NO;
-}
-
-/**
- * Stops a queue: nothing is popped any more, what was popped is dropped when it is pushed.
- *
- * @param words Its {@linkcode VirtqueueState} as words
- */
-export function stopQueue(words: Int32Array): void {
-  words[LIVE] = Live.NO;
-  words[EPOCH] = (words[EPOCH]! + 1) & 0x7fff_ffff;
-}
-
-/**
- * Has a queue that is worked look empty, while what was popped before can still be pushed.
- *
- * @param words Its {@linkcode VirtqueueState} as words
- */
-export function holdQueue(words: Int32Array): void {
-  if (words[LIVE] === Live.WORKED) words[LIVE] = Live.HELD;
-}
-
-/**
- * Undoes {@linkcode holdQueue}; whoever works the queue has to look at it then.
- *
- * @param words Its {@linkcode VirtqueueState} as words
- * @returns Whether it is worked now
- */
-export function letQueueGo(words: Int32Array): boolean {
-  if (words[LIVE] === Live.HELD) words[LIVE] = Live.WORKED;
-  return words[LIVE] === Live.WORKED;
 }

@@ -66,3 +66,72 @@ export function ringSizes(size: number): { desc: number; driver: number; device:
 export function queueWord(field: keyof typeof VirtqueueState.offsets): number {
   return VirtqueueState.offsets[field] / 4;
 }
+
+const LIVE = queueWord("live");
+const EPOCH = queueWord("epoch");
+const LAST_AVAIL = queueWord("last_avail_idx");
+const SEEN_AVAIL = queueWord("seen_avail_idx");
+const NEXT_USED = queueWord("next_used_idx");
+const UNSIGNALLED = queueWord("unsignalled");
+const NO_NOTIFY = queueWord("no_notify");
+const AVAIL_EVENT = queueWord("avail_event");
+/** What `avail_event` is before the driver was told any. */
+const NEVER_TOLD = 0x1_0000;
+
+/**
+ * Sets a queue going over rings that the driver has placed.
+ *
+ * @param words Its {@linkcode VirtqueueState} as words
+ */
+export function startQueue(words: Int32Array): void {
+  words[EPOCH] = (words[EPOCH]! + 1) & 0x7fff_ffff;
+  words[LAST_AVAIL] = 0;
+  words[SEEN_AVAIL] = 0;
+  words[NEXT_USED] = 0;
+  words[UNSIGNALLED] = 0;
+  words[NO_NOTIFY] = 0;
+  words[AVAIL_EVENT] = NEVER_TOLD;
+  words[LIVE] = Live.WORKED;
+}
+
+/**
+ * Sets a queue going where another device like this one had got.
+ *
+ * @param words Its {@linkcode VirtqueueState} as words
+ * @param live Whether the device runs
+ */
+export function resumeQueue(words: Int32Array, live: boolean): void {
+  words[EPOCH] = (words[EPOCH]! + 1) & 0x7fff_ffff;
+  words[SEEN_AVAIL] = words[LAST_AVAIL]!;
+  words[LIVE] = live ? Live.WORKED : Live.NO;
+}
+
+/**
+ * Stops a queue: nothing is popped any more, what was popped is dropped when it is pushed.
+ *
+ * @param words Its {@linkcode VirtqueueState} as words
+ */
+export function stopQueue(words: Int32Array): void {
+  words[LIVE] = Live.NO;
+  words[EPOCH] = (words[EPOCH]! + 1) & 0x7fff_ffff;
+}
+
+/**
+ * Has a queue that is worked look empty, while what was popped before can still be pushed.
+ *
+ * @param words Its {@linkcode VirtqueueState} as words
+ */
+export function holdQueue(words: Int32Array): void {
+  if (words[LIVE] === Live.WORKED) words[LIVE] = Live.HELD;
+}
+
+/**
+ * Undoes {@linkcode holdQueue}; whoever works the queue has to look at it then.
+ *
+ * @param words Its {@linkcode VirtqueueState} as words
+ * @returns Whether it is worked now
+ */
+export function letQueueGo(words: Int32Array): boolean {
+  if (words[LIVE] === Live.HELD) words[LIVE] = Live.WORKED;
+  return words[LIVE] === Live.WORKED;
+}

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { QueueRig } from "../../tests/queue_rig.ts";
 import { DescFlag } from "../../tests/virtio_driver.ts";
-import { holdQueue, letQueueGo, resumeQueue } from "./queue.ts";
+import { holdQueue, letQueueGo, resumeQueue } from "./queue_state.ts";
 import { Feature } from "./virtio_device.ts";
 
 Deno.test("chains are popped in order and pushed in any", () => {

@@ -9,18 +9,17 @@ import type { DeviceContext, IoEvent, Width } from "../device.ts";
 import { readConfigSpace } from "./config_space.ts";
 import { DmaMap } from "./dma.ts";
 import { OfferedFeatures } from "./features.ts";
+import { type QueueOwner, SplitQueue } from "./queue.ts";
+import { QueueRegisters } from "./queue_registers.ts";
+import { checkQueue, checkTransport } from "./restored_transport.ts";
 import {
   holdQueue,
   letQueueGo,
-  type QueueOwner,
   resumeQueue,
-  SplitQueue,
   startQueue,
   stopQueue,
-} from "./queue.ts";
-import { QueueRegisters } from "./queue_registers.ts";
-import { checkQueue, checkTransport } from "./restored_transport.ts";
-import { VirtqueueState } from "./queue_state.ts";
+  VirtqueueState,
+} from "./queue_state.ts";
 import { nextStatus, Status } from "./status.ts";
 import { MOST_QUEUES, NO_VECTOR, VirtioState } from "./transport_state.ts";
 import type { VirtioContext, VirtioDevice, VirtioDeviceType } from "./virtio_device.ts";
