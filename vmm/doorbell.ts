@@ -60,6 +60,11 @@ export class Doorbell {
     await this.giveTurn();
   }
 
+  /** Resolves when nobody waits for the event loop's turn any more. */
+  get idle(): Promise<void> {
+    return this.#turn ?? Promise.resolve();
+  }
+
   /** Gives the event loop its turn if it has had none for long: for who goes on without a wait. */
   async giveTurn(): Promise<void> {
     const now = performance.now();

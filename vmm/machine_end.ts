@@ -101,6 +101,9 @@ export class MachineEnd {
       arena.doorbell.ring();
       await Promise.allSettled(runs);
       await threads.stopIo(this.told);
+      // Nothing of it is left to come behind its end, the event loop's turn neither.
+      await attended;
+      await arena.doorbell.idle;
       timers.clear();
       // The last words of a VM that failed count most.
       await console.drain(this.told).catch((error) => this.failed(error));

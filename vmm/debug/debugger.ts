@@ -233,7 +233,7 @@ export class Debugger {
       }
     })
       // The next one may stand for the debugger by now, and so on for ever.
-      .then(() => this.#machine.arena.doorbell.giveTurn())
+      .then(() => this.#machine.ending() ? undefined : this.#machine.arena.doorbell.giveTurn())
       .then(() => this.attend()).catch((error) => {
         this.#busy = false;
         if (!this.#machine.ending()) this.#machine.failed(error);
