@@ -1,8 +1,8 @@
 #!/bin/busybox sh
 # The init of the emulated host. Up to READY it runs once, when the snapshot is built; each call
-# goes on from there. The process outside talks through four virtio-serial ports: 1 control,
-# 2 stdin, 3 stdout, 4 stderr. Disks: vda programs of the host, vdb npm packages and guests, vdc
-# the project, vdd the call's instructions and then the tar of what goes back.
+# goes on from there. The process outside talks through five virtio-serial ports: 1 control,
+# 2 stdin, 3 stdout, 4 stderr, 5 a pulse (see machine.ts). Disks: vda programs of the host, vdb npm
+# packages and guests, vdc the project, vdd the call's instructions and then the tar of what goes back.
 b=/bin/busybox
 
 # Programs that shut themselves in (passt) put another root in place of theirs, which the kernel
@@ -42,6 +42,7 @@ mkfifo /run/stdin /run/stdout /run/stderr /run/start
 cat < /dev/vport0p2 > /run/stdin &
 cat < /run/stdout > /dev/vport0p3 &
 cat < /run/stderr > /dev/vport0p4 &
+cat < /dev/vport0p5 > /dev/null &
 exec 3<> /dev/vport0p1 4< /run/stdin 8> /run/stdout 9> /run/stderr
 
 # The command's session, ready to go. A shell runs a script line by line as it reads it, and the

@@ -1,10 +1,17 @@
-/** The emulated machine: one QEMU process, its control connection and its four ports. */
+/** The emulated machine: one QEMU process, its control connection and its ports. */
 import { findProgram } from "../setup/find_program.ts";
 import { Failure } from "./failure.ts";
 import { Qmp } from "./qmp.ts";
 
 /** The ports in the order of their numbers inside, /dev/vport0p1 and on. */
-const PORTS = ["control", "stdin", "stdout", "stderr"] as const;
+const PORTS = ["control", "stdin", "stdout", "stderr", "pulse"] as const;
+
+/**
+ * How often the machine gets an interrupt from outside. QEMU's SVM (7.2, do_vmexit) changes the set of
+ * pending interrupts without a lock, and so loses one now and then: the local APIC knows of it, the
+ * processor does not, and sleeps for ever if it was the timer's. Any other interrupt makes up for it.
+ */
+const PULSE_MILLISECONDS = 50;
 
 /** A raw disk image; what is written to a throwaway one is dropped. */
 export type Disk = { file: string; access: "read-only" | "throwaway" | "writable" };
@@ -35,10 +42,10 @@ const KERNEL_LOG = "kernel.log";
 
 /**
  * Debian's QEMU and its own machine version, so that a snapshot fits its QEMU. EPYC is the model
- * that TCG emulates well enough for SVM and for Linux guests that never hang. There is one processor:
- * with two on threads of their own the kernel inside hung or panicked about once in an hour of tests
- * ("corrupted stack end", and where it patched its code), and two on one thread wait for each other's
- * slices. Two machines at once use two cores.
+ * that TCG emulates well enough for SVM and for Linux guests. There is one processor: with two on
+ * threads of their own the kernel inside hung or panicked about once in an hour of tests ("corrupted
+ * stack end", and where it patched its code), and two on one thread wait for each other's slices. Two
+ * machines at once use two cores.
  */
 export const MACHINE = {
   args: "-accel tcg,thread=single -cpu EPYC -smp 1 -M q35,memory-backend=ram -nodefaults " +
@@ -55,6 +62,7 @@ export class Machine implements AsyncDisposable {
   readonly ports: Readonly<Record<typeof PORTS[number], Deno.UnixConn>>;
   readonly #process: Deno.ChildProcess;
   readonly #errors: Promise<string>;
+  readonly #pulse: ReturnType<typeof setInterval>;
 
   private constructor(
     process: Deno.ChildProcess,
@@ -66,6 +74,10 @@ export class Machine implements AsyncDisposable {
     this.#errors = errors;
     this.qmp = qmp;
     this.ports = ports;
+    const beat = Uint8Array.of(0);
+    this.#pulse = setInterval(() => {
+      ports.pulse.write(beat).catch(() => clearInterval(this.#pulse)); // it has ended
+    }, PULSE_MILLISECONDS);
   }
 
   /**
@@ -136,6 +148,7 @@ export class Machine implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#pulse);
     this.kill();
     await this.#process.status;
   }
