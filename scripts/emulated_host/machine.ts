@@ -7,9 +7,10 @@ import { Qmp } from "./qmp.ts";
 const PORTS = ["control", "stdin", "stdout", "stderr", "pulse"] as const;
 
 /**
- * How often the machine gets an interrupt from outside. QEMU's SVM (7.2, do_vmexit) changes the set of
- * pending interrupts without a lock, and so loses one now and then: the local APIC knows of it, the
- * processor does not, and sleeps for ever if it was the timer's. Any other interrupt makes up for it.
+ * How often the machine gets an interrupt from outside. QEMU 7.2 loses one now and then, as it seems
+ * because a #VMEXIT changes the set of pending ones without a lock: the local APIC had the timer's
+ * vector in its IRR, interrupts were on, and the processor slept for ever. Any other interrupt makes
+ * up for it.
  */
 const PULSE_MILLISECONDS = 50;
 
