@@ -13,7 +13,7 @@ export const verb: Verb = {
   description:
     "Puts a blob below 4 GiB, so that it ends there, and starts the CPU at the reset vector in it. " +
     "A kernel in the document, with its initial RAM disk and command line, is handed to the firmware " +
-    "by fw_cfg: qboot and OVMF start it from there, SeaBIOS by QEMU's option ROM linuxboot_dma.bin. " +
+    "by fw_cfg: qboot starts it from there, SeaBIOS by QEMU's option ROM linuxboot_dma.bin. " +
     "SeaBIOS has the first serial port for its screen and keyboard.",
   group: "build",
   flags: {

@@ -119,10 +119,21 @@ onKvm("what cannot start is refused in words", async () => {
   const flat = (flat: Record<string, unknown>) => ({ boot: { flat } });
   const fifo = `${home.folder}/fifo`;
   await new Deno.Command("mkfifo", { args: [fifo] }).output();
+  const blank = `${home.folder}/blank`;
+  for (const path of [blank, `${home.folder}/${"r".repeat(48)}`]) {
+    Deno.writeFileSync(path, new Uint8Array(4096));
+  }
+  const behind = (firmware: Record<string, unknown>) => ({
+    kernel: { path: blank },
+    firmware: { path: blank, ...firmware },
+  });
   const cases: [Record<string, unknown>, RegExp][] = [
     [{ boot: undefined }, /nothing to boot/],
     [{ boot: { flat: { images: [{ data }] }, kernel: { path: "/x" } } }, /cannot both start/],
     [{ boot: { flat: { images: [{ data }] }, firmware: { path: "/x" } } }, /cannot both start/],
+    [{ memory: [{ type: "ram", size: "1M" }], boot: behind({}) }, /needs RAM above 1 MiB/],
+    [{ boot: behind({ roms: [blank, blank] }) }, /roms\[1\]: .*no place for the name blank/],
+    [{ boot: behind({ roms: [`${home.folder}/${"r".repeat(48)}`] }) }, /roms\[0\]: .*no place/],
     [flat({ images: [] }), /No flat image to start/],
     [flat({ images: [{}] }), /images\[0\]: it has no "path" and no "data"/],
     [flat({ images: [{ data: "" }] }), /the image is empty/],

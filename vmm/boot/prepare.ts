@@ -16,6 +16,9 @@ import type { AcpiBoard } from "./acpi.ts";
 import { bootKind, loadBoot } from "./load.ts";
 import { readImage, readImages, readInitrd } from "./read_image.ts";
 
+/** An option ROM's file, whose name in fw_cfg has 55 characters at most, `genroms/` among them. */
+const ROM_NAME = /^[\w.-]{1,47}$/;
+
 /**
  * Prepares a machine's memory.
  *
@@ -42,7 +45,7 @@ export async function prepareBoot(
   if (typeof generation === "string" && kind !== "flat") {
     memory.guest.write(Address.VM_GENERATION_ID, Uint8Array.fromHex(generation));
   }
-  if (kind === "firmware") return await loadBoot(memory, boot, {}); // it makes tables itself
+  if (kind === "firmware") return await loadBoot(memory, boot, {}); // fw_cfg tells it
   const board = describeBoard(devices, pciWindows, cpus, false);
   let acpiRsdp: number | undefined;
   if (hasAcpi(document, kind)) {
@@ -97,18 +100,31 @@ async function kernelForFirmware(boot: BootDocument, { guest }: MachineMemory) {
   const [image, initrd] = await Promise.all([readImage(path), readInitrd(boot.initrd ?? [])]);
   const { kernelItems } = await import("./firmware_kernel.ts");
   const { kernelCmdline } = await import("./linux_cmdline.ts");
-  const { base, buffer } = guest.regions[guest.find(Address.HIGH, 1)]!;
+  const high = guest.regions[guest.find(Address.HIGH, 1)];
+  if (high === undefined) {
+    throw new DocumentError("VM document, memory: a kernel behind firmware needs RAM above 1 MiB", {
+      hint: "hvsh create -m 256M",
+    });
+  }
   return kernelItems({
     image: image.bytes,
     ...(initrd === undefined ? {} : { initrd: initrd.bytes }),
     cmdline: kernelCmdline(image, boot.cmdline),
-    lowRamEnd: base + buffer.byteLength,
+    lowRamEnd: high.base + high.buffer.byteLength,
   });
 }
 
 async function readRoms({ firmware }: BootDocument) {
-  const roms = await readImages(firmware!.roms ?? []);
-  return roms.map(({ path, bytes }) => ({ name: basename(path), data: bytes }));
+  const images = await readImages(firmware!.roms ?? []);
+  const roms = images.map(({ path, bytes }) => ({ name: basename(path), data: bytes }));
+  for (const [i, { name }] of roms.entries()) {
+    if (ROM_NAME.test(name) && roms.findIndex((rom) => rom.name === name) === i) continue;
+    throw new DocumentError(
+      `VM document, boot.firmware.roms[${i}]: fw_cfg has no place for the name ${name}`,
+      { hint: "each wants a name of its own, of up to 47 letters, digits and . _ -" },
+    );
+  }
+  return roms;
 }
 
 /**

@@ -67,14 +67,6 @@ export function queueWord(field: keyof typeof VirtqueueState.offsets): number {
   return VirtqueueState.offsets[field] / 4;
 }
 
-const LIVE = queueWord("live");
-const EPOCH = queueWord("epoch");
-const LAST_AVAIL = queueWord("last_avail_idx");
-const SEEN_AVAIL = queueWord("seen_avail_idx");
-const NEXT_USED = queueWord("next_used_idx");
-const UNSIGNALLED = queueWord("unsignalled");
-const NO_NOTIFY = queueWord("no_notify");
-const AVAIL_EVENT = queueWord("avail_event");
 /** What `avail_event` is before the driver was told any. */
 const NEVER_TOLD = 0x1_0000;
 
@@ -84,14 +76,14 @@ const NEVER_TOLD = 0x1_0000;
  * @param words Its {@linkcode VirtqueueState} as words
  */
 export function startQueue(words: Int32Array): void {
-  words[EPOCH] = (words[EPOCH]! + 1) & 0x7fff_ffff;
-  words[LAST_AVAIL] = 0;
-  words[SEEN_AVAIL] = 0;
-  words[NEXT_USED] = 0;
-  words[UNSIGNALLED] = 0;
-  words[NO_NOTIFY] = 0;
-  words[AVAIL_EVENT] = NEVER_TOLD;
-  words[LIVE] = Live.WORKED;
+  words[queueWord("epoch")] = (words[queueWord("epoch")]! + 1) & 0x7fff_ffff;
+  words[queueWord("last_avail_idx")] = 0;
+  words[queueWord("seen_avail_idx")] = 0;
+  words[queueWord("next_used_idx")] = 0;
+  words[queueWord("unsignalled")] = 0;
+  words[queueWord("no_notify")] = 0;
+  words[queueWord("avail_event")] = NEVER_TOLD;
+  words[queueWord("live")] = Live.WORKED;
 }
 
 /**
@@ -101,9 +93,9 @@ export function startQueue(words: Int32Array): void {
  * @param live Whether the device runs
  */
 export function resumeQueue(words: Int32Array, live: boolean): void {
-  words[EPOCH] = (words[EPOCH]! + 1) & 0x7fff_ffff;
-  words[SEEN_AVAIL] = words[LAST_AVAIL]!;
-  words[LIVE] = live ? Live.WORKED : Live.NO;
+  words[queueWord("epoch")] = (words[queueWord("epoch")]! + 1) & 0x7fff_ffff;
+  words[queueWord("seen_avail_idx")] = words[queueWord("last_avail_idx")]!;
+  words[queueWord("live")] = live ? Live.WORKED : Live.NO;
 }
 
 /**
@@ -112,8 +104,8 @@ export function resumeQueue(words: Int32Array, live: boolean): void {
  * @param words Its {@linkcode VirtqueueState} as words
  */
 export function stopQueue(words: Int32Array): void {
-  words[LIVE] = Live.NO;
-  words[EPOCH] = (words[EPOCH]! + 1) & 0x7fff_ffff;
+  words[queueWord("live")] = Live.NO;
+  words[queueWord("epoch")] = (words[queueWord("epoch")]! + 1) & 0x7fff_ffff;
 }
 
 /**
@@ -122,7 +114,7 @@ export function stopQueue(words: Int32Array): void {
  * @param words Its {@linkcode VirtqueueState} as words
  */
 export function holdQueue(words: Int32Array): void {
-  if (words[LIVE] === Live.WORKED) words[LIVE] = Live.HELD;
+  if (words[queueWord("live")] === Live.WORKED) words[queueWord("live")] = Live.HELD;
 }
 
 /**
@@ -132,6 +124,6 @@ export function holdQueue(words: Int32Array): void {
  * @returns Whether it is worked now
  */
 export function letQueueGo(words: Int32Array): boolean {
-  if (words[LIVE] === Live.HELD) words[LIVE] = Live.WORKED;
-  return words[LIVE] === Live.WORKED;
+  if (words[queueWord("live")] === Live.HELD) words[queueWord("live")] = Live.WORKED;
+  return words[queueWord("live")] === Live.WORKED;
 }
