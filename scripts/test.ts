@@ -105,7 +105,7 @@ async function emulatedTests(
   const said: string[] = [];
   const attempt = async () => {
     const { code, text } = await runWith(output, "scripts/emulated-host", [
-      "--timeout=1700",
+      "--timeout=1500",
       `--out=${out}`,
       "deno",
       "test",
