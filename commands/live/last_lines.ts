@@ -31,7 +31,7 @@ export class LastLines {
    * The last lines, fit for a terminal.
    *
    * @param count How many at most
-   * @returns Lines without their ends, control characters and empty ones; the ends of long ones
+   * @returns Lines without their ends, blanks before these, control characters and empty ones; the ends of long ones
    */
   lines(count: number): string[] {
     return new TextDecoder().decode(this.#kept)

@@ -11,6 +11,12 @@ Deno.test("the last lines are given without their ends and without empty ones", 
   assert.deepEqual(last.lines(2), ["two", "three"]);
 });
 
+Deno.test("a line that is not finished is one, without the blank that it has come to", () => {
+  const last = new LastLines();
+  last.push(bytes("[    3.8] one  \n \n[ "));
+  assert.deepEqual(last.lines(2), ["[    3.8] one", "["]);
+});
+
 Deno.test("what would move the reader's cursor is left out", () => {
   const last = new LastLines();
   last.push(bytes("\x1b[2J\x1b[1;31mred\x1b[0m \x07bell\x1b]0;title"));
