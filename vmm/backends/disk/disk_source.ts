@@ -23,7 +23,12 @@ import { NbdDisk, type OpenedNbd } from "./nbd_disk.ts";
 import { negotiateNbd } from "./nbd_protocol.ts";
 import { parseNbdAddress } from "./nbd_address.ts";
 import { type OpenedOverlay, OverlayDisk } from "./overlay_disk.ts";
-import { checkOverlayHeader, type OverlayBase, writeOverlayHeader } from "./overlay_format.ts";
+import {
+  checkOverlayHeader,
+  type OverlayBase,
+  overlayBytes,
+  writeOverlayHeader,
+} from "./overlay_format.ts";
 
 /** Where a disk's contents are. */
 export interface DiskSource {
@@ -192,6 +197,10 @@ function openOverlay(
   const fd = overlay === "temporary"
     ? openTemporary(opened)
     : openKept(overlay, { path, size: status.size, modified }, opened, arriving);
+  const whole = overlayBytes(status.size);
+  if (diskFileStatus(fd, overlay).size < whole) {
+    check(libc.ftruncate(fd, BigInt(whole)), "ftruncate", { path: overlay });
+  }
   return {
     storage: { kind: "overlay", fd, base, size: status.size, kept: overlay !== "temporary" },
     size: status.size,

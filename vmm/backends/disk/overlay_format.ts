@@ -14,6 +14,9 @@
  *     4096   bitmap: a bit a cluster, lowest first; 1 if the cluster is in this file, 0 if in the base
  *     data   the clusters in their order, with holes where there are none
  *
+ * The file ends where the disk's last cluster does, so that one of zeros can be a hole as well. One that
+ * ends sooner is of an hvsh before, and grows when it is opened.
+ *
  * A bit is written only after an fdatasync of its cluster, and a guest's flush ends after an fdatasync
  * of the bits. So a crash at any time leaves each cluster as the base has it or as the guest wrote it,
  * and what was flushed stays.
@@ -63,6 +66,11 @@ export function bitmapBytes(size: number): number {
 /** Where the clusters of a disk's overlay start. */
 export function dataOffset(size: number): number {
   return Math.ceil((BITMAP_OFFSET + bitmapBytes(size)) / CLUSTER) * CLUSTER;
+}
+
+/** Bytes of the whole file of a disk's overlay, holes and all. */
+export function overlayBytes(size: number): number {
+  return dataOffset(size) + size;
 }
 
 /**

@@ -136,6 +136,35 @@ Deno.test("discards and zeroes touch only the overlay", async () => {
   assert.deepEqual(after.slice(384 * 512), expected.slice(384 * 512), "the base's stay");
 });
 
+for (const overlay of ["kept", "temporary"]) {
+  Deno.test(`${overlay}: zeros are read where no cluster was written yet, up to the end`, async () => {
+    for (const [first, count] of [[314, 198], [0, 1], [SECTORS - 1, 1], [0, SECTORS]] as const) {
+      using folder = new Folder();
+      const config = overlay === "kept" ? {} : { overlay };
+      await using vm = await folder.open(config);
+      const guest = new BlockGuest(vm);
+      const expected = folder.bytes.slice().fill(0, first * 512, (first + count) * 512);
+      assert.equal(await guest.status(BlkType.WRITE_ZEROES, blockRange(first, count)), 0);
+      assert.deepEqual(await guest.read(0, SECTORS), expected);
+    }
+  });
+}
+
+Deno.test("an overlay that ends with what was written grows, and its zeros are read", async () => {
+  using folder = new Folder();
+  {
+    await using vm = await folder.open();
+    const guest = new BlockGuest(vm);
+    await guest.write(0, pattern(512, 9));
+    assert.equal(await guest.status(BlkType.WRITE_ZEROES, blockRange(128, 128)), 0);
+  }
+  Deno.truncateSync(folder.overlay, dataOffset(SECTORS * 512) + CLUSTER);
+  await using vm = await folder.open();
+  const expected = folder.bytes.slice().fill(0, 128 * 512, 256 * 512);
+  expected.set(pattern(512, 9));
+  assert.deepEqual(await new BlockGuest(vm).read(0, SECTORS), expected);
+});
+
 Deno.test("a temporary overlay leaves nothing", async () => {
   using folder = new Folder();
   for (let round = 0; round < 2; round++) {
@@ -288,6 +317,7 @@ Deno.test("the layout is as documented", async () => {
   assert.equal(view.getBigUint64(40, true), BigInt(dataOffset(SECTORS * 512)));
   const length = view.getUint32(48, true);
   assert.equal(new TextDecoder().decode(bytes.slice(52, 52 + length)), folder.base);
+  assert.equal(bytes.length, dataOffset(SECTORS * 512) + SECTORS * 512);
   const at = dataOffset(SECTORS * 512) + CLUSTER;
   assert.deepEqual(bytes.slice(at, at + 512), pattern(512, 42));
 });
