@@ -159,11 +159,13 @@ export class Receiver implements ReceiveTarget {
       if (chain === undefined) return false;
       const first = this.#used === this.#chains.length;
       const pieces = chain.writableCount;
-      if (first && (chain.writable < HEADER_BYTES || pieces > MOST_PIECES)) {
+      // With room for a header each, whichever turns out to be a frame's first (§5.1.6.3.1).
+      const unfit = chain.writable < HEADER_BYTES || pieces > MOST_PIECES;
+      if (first && unfit) {
         this.#state.rx_errors++;
         this.#queue.push(chain, 0);
         if (++refused > this.#queue.size) return false; // a guest may add them for ever
-      } else if (pieces > MOST_PIECES) { // its turn to be refused comes when it is the first
+      } else if (unfit) { // its turn to be refused comes when it is the first
         this.#queue.unpop(chain);
         this.#blocked = true;
         return false;

@@ -162,6 +162,20 @@ Deno.test("a buffer in too many pieces is refused when it is its turn", () => {
   assert.equal(rig.state.rx_errors, 1);
 });
 
+Deno.test("a buffer without room for a header is refused when it is its turn", () => {
+  for (const small of [0, 5]) {
+    using rig = new Rig(64);
+    rig.wire.send(testFrame(14));
+    rig.wire.send(testFrame(14, 1));
+    rig.lend(25, 1);
+    rig.lend(small);
+    rig.lend(26);
+    rig.turn();
+    assert.deepEqual(rig.frames(), [testFrame(14), testFrame(14, 1)]);
+    assert.equal(rig.state.rx_errors, 1);
+  }
+});
+
 Deno.test("thrown away while the link is down", () => {
   using rig = new Rig(64);
   rig.lend(2000);
