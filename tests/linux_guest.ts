@@ -24,6 +24,18 @@ say() { echo "${MARK}$*"; }
 pause() { say "$@"; read -r go; }
 `;
 
+/**
+ * What a guest says on a virtio console: bytes that its serial port never says, since the two share hvsh's
+ * stdout and come there in pieces of any size.
+ */
+export const ON_HVC0 = "\x01\x02\x03\x04";
+
+/** Commands that say it, as soon as the console can be opened. */
+export const SAY_ON_HVC0 = `
+until (: < /dev/hvc0) 2> /dev/null; do usleep 20000; done
+printf '\\001\\002\\003\\004' > /dev/hvc0
+`;
+
 const PREAMBLE = `set -e
 ${GUEST_SHELL}
 trap 'status=$?; [ $status = 0 ] || { lsmod; dmesg | tail -n 30; }; exit $status' EXIT
@@ -119,7 +131,7 @@ export class LinuxGuest implements AsyncDisposable {
 
   /** The console so far. */
   get console(): string {
-    return this.#process.output;
+    return this.#process.output.replaceAll(HVC0_BYTES, "");
   }
 
   /** Lets a guest go on that has paused. */
@@ -135,7 +147,11 @@ export class LinuxGuest implements AsyncDisposable {
   async end(): Promise<Said> {
     this.#awaited = true;
     const { status, stdout, stderr } = await this.#process.result();
-    assert.match(stdout, /^hvsh-guest: status 0\r$/m, `The guest's script failed:\n${stdout}`);
+    assert.match(
+      stdout.replaceAll(HVC0_BYTES, ""),
+      /^hvsh-guest: status 0\r$/m,
+      `The guest's script failed:\n${stdout}`,
+    );
     assert.deepEqual([status, stderr], [0, ""], stdout);
     return saidIn(stdout);
   }
@@ -162,6 +178,8 @@ export class LinuxGuest implements AsyncDisposable {
 
 /** What a guest has said: all values of each name, in order. */
 export interface Said {
+  /** What came from a virtio console, of the bytes that {@linkcode ON_HVC0} has. */
+  readonly hvc0: string;
   /** The one value of a name. */
   one(name: string): string;
   /** All of its values. */
@@ -183,12 +201,17 @@ function bootWords(initrds: string[], commandLine: string): string[] {
   return [guestPath("vmlinuz"), ...words, "--cmdline", commandLine];
 }
 
-function saidIn(console: string): Said {
+// deno-lint-ignore no-control-regex -- control characters are what it is about
+const HVC0_BYTES = /[\x01-\x04]/g;
+
+function saidIn(stdout: string): Said {
+  const console = stdout.replaceAll(HVC0_BYTES, "");
   const all = (name: string) =>
     [...console.matchAll(/^@(\S+)(?: (.*))?\r$/gm)]
       .filter((match) => match[1] === name)
       .map((match) => match[2] ?? "");
   return {
+    hvc0: stdout.match(HVC0_BYTES)?.join("") ?? "",
     all,
     one(name) {
       const values = all(name);

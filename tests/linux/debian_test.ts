@@ -52,7 +52,7 @@ onNativeKvm(
 onNativeKvm("--timeout ends a boot with 124 and shows the console's last lines", async () => {
   await using home = new HvshHome();
   const { status, stdout, stderr } = await home.run([
-    ...["run", "--timeout", "5", VMLINUZ, "--cmdline", "earlyprintk=serial"],
+    ...["run", "--timeout", "5", VMLINUZ, "--cmdline", "earlyprintk=serial root=/dev/vda rootwait"],
   ]);
   assert.equal(status, 124);
   const lines = stderr.split("\n");

@@ -8,7 +8,7 @@ import { PlainServer } from "./plain_http.ts";
 const script = (port: number) => `
 modprobe -a virtio_pci virtio_blk virtio_net
 pause empty
-until [ -b /dev/vda ]; do usleep 20000; done
+until (: < /dev/vda) 2> /dev/null; do usleep 20000; done # its node is there before
 say disk $(cat /sys/block/vda/size)
 mount -t ext4 /dev/vda /mnt
 say read $(cat /mnt/hello)

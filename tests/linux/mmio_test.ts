@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { LinuxGuest } from "../linux_guest.ts";
+import { LinuxGuest, ON_HVC0, SAY_ON_HVC0 } from "../linux_guest.ts";
 import { onNativeKvm } from "../on_kvm.ts";
 import { HvshHome } from "../run_hvsh.ts";
 
@@ -28,7 +28,7 @@ onNativeKvm(
     modprobe -a virtio_mmio virtio-rng virtio_console virtio_blk vmw_vsock_virtio_transport
     say devices $(ls /sys/bus/virtio/devices | wc -l) $(ls /sys/bus/pci/devices 2>/dev/null | wc -l)
     say rng $(cat /sys/class/misc/hw_random/rng_current) $(head -c 4096 /dev/hwrng | wc -c)
-    echo "@hvc0 by virtio" > /dev/hvc0
+    ${SAY_ON_HVC0}
     say disk $(cat /sys/block/vda/size) $(dd if=/dev/vda bs=4096 count=2 iflag=direct 2>/dev/null | tr -d a | wc -c)
     echo changed | dd of=/dev/vda conv=notrunc,fsync 2>/dev/null
     say vsock $(probe relay vsock:2:9 2>&1 < /dev/null || true)
@@ -37,7 +37,7 @@ onNativeKvm(
     const said = await guest.end();
     assert.equal(said.one("devices"), "4 0");
     assert.match(said.one("rng"), /^virtio_rng\S* 4096$/);
-    assert.equal(said.one("hvc0"), "by virtio");
+    assert.equal(said.hvc0, ON_HVC0);
     assert.equal(said.one("disk"), "2048 0");
     assert.equal((await Deno.readTextFile(disk)).slice(0, 10), "changed\naa");
     assert.match(said.one("vsock"), /connect: Connection reset/);

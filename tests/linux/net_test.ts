@@ -115,6 +115,10 @@ onNativeKvm(
       server.kill("SIGKILL");
       await server.status;
     });
+    const listening = / 0100090A:1F40 \S+ 0A /; // 10.9.0.1:8000, LISTEN: proc_net_tcp.rst
+    const sockets = async () =>
+      new TextDecoder().decode(await host(...inside("cat", "/proc/net/tcp")));
+    while (!listening.test(await sockets()));
     await guest.go();
     await guest.said("serving");
     const fetched = inside("wget", "-q", "-O", "-", "http://10.9.0.2/posted");

@@ -68,9 +68,11 @@ for (const [which, flags] of WAYS) {
       assert.deepEqual([status, stderr], [0, ""]);
       return Uint8Array.from(stdout, (c) => c.charCodeAt(0));
     };
+    await hvsh("pause", "web"); // where a core has something depends on how much is mapped
     const offset = offsetIn(await part("head -c 1048576"), BigInt(banner));
     const text = await part(`tail -c +${offset + 1} | head -c 13`);
     assert.equal(new TextDecoder().decode(text), "Linux version");
+    await hvsh("resume", "web");
 
     await guest.go();
     await guest.end();
