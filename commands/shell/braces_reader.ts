@@ -63,6 +63,7 @@ function readOperation(reader: WordReader, start: number, quoted: boolean): Oper
   const { cursor } = reader;
   const colon = cursor.character === ":";
   if (colon) cursor.at++;
+  if (cursor.character === undefined) throw unclosed(start, "${");
   const operator = OPERATORS.find((operator) => cursor.startsWith(operator));
   const trims = operator !== undefined && /[#%]/.test(operator);
   if (operator === undefined || (colon && trims)) throw noParameter(start, cursor.at);

@@ -221,7 +221,19 @@ Deno.test("what bash knows and sh does not is an error, not another meaning", ()
 Deno.test("a line that more text could mend says so", () => {
   for (
     const line of [
-      ...["a |", "a &&\n", "a ||", "a 'b", 'a "b', "a \\", "a ${b", 'a "\\', "a $(b", "a $("],
+      ...[
+        "a |",
+        "a &&\n",
+        "a ||",
+        "a 'b",
+        'a "b',
+        "a \\",
+        "a ${b",
+        "a ${b:",
+        'a "\\',
+        "a $(b",
+        "a $(",
+      ],
       ...["if a", "if a; then b", "if a; then b; else", "for i", "for i in a", "while a; do b;"],
       ...["case a", "case a in", "case a in b)", "case a in b) c", "case a in b) c;;", "{ a", "(a"],
       ...["f() {", "f()", "a << E", "a << E\nb", "! ", "a | {", 'a "${b:-"', "a $((1"],
