@@ -91,9 +91,14 @@ export class RecordRing {
     return Atomics.exchange(this.#words, WANTED, 1) === 0;
   }
 
-  /** Takes the reader's wish for a record. */
-  takeWant(): boolean {
-    return Atomics.exchange(this.#words, WANTED, 0) !== 0;
+  /** Whether the reader waits for a record. */
+  get wanted(): boolean {
+    return Atomics.load(this.#words, WANTED) !== 0;
+  }
+
+  /** Answers {@linkcode want}, with a record or without: the reader may ask again. */
+  given(): void {
+    Atomics.store(this.#words, WANTED, 0);
   }
 
   #offset(position: number): number {

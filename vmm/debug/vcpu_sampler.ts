@@ -43,7 +43,10 @@ export class VcpuSampler {
   /** KVM_RUN came back because of a kick: looks, for those readers who want a sample. */
   kicked(): void {
     for (const ring of this.#rings) {
-      if (ring.takeWant()) this.#sample(ring);
+      if (!ring.wanted) continue;
+      this.#sample(ring);
+      // Not before: a kick for the next one would keep the guest from running at all.
+      ring.given();
     }
   }
 

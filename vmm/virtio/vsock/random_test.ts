@@ -59,8 +59,8 @@ class World {
   }
 
   /** What the device has for the guest: within the guest's room, in order, never more than it said. */
-  take(): VsockPacket[] {
-    const packets = this.guest.receive();
+  take(again = true): VsockPacket[] {
+    const packets = this.guest.receive(again);
     for (const packet of packets) {
       equal(packet.dstCid, CID);
       const known = this.known.find(({ ports }) =>
@@ -126,9 +126,12 @@ const guestReads = fc.tuple(index, fc.nat(5000), fc.nat(200_000)).map(
   ([i, consumed, bufAlloc]): Step => (world) => {
     const known = world.pick(i);
     if (known === undefined) return;
+    // What is in the ring by now keeps to the room that there was before.
+    const came = world.take(false).length;
     known.fwdCnt = Math.min(known.got, known.fwdCnt + consumed);
     known.bufAlloc = bufAlloc;
     world.send(known, { op: Op.CREDIT_UPDATE });
+    world.guest.lend(came);
   },
 );
 
