@@ -42,6 +42,15 @@ export function openVmFiles(): string[] {
   return openFiles().filter((target) => VM_FILE.test(target));
 }
 
+/** Ends a process at once, unless it has ended by itself meanwhile. */
+export function killIfThere(pid: number): void {
+  try {
+    Deno.kill(pid, "SIGKILL");
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
 /** The variable by which {@linkcode processesOf} knows the processes of a test. */
 export const MARK = "HVSH_TEST_MARK";
 

@@ -5,7 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { binaryText } from "./binary_text.ts";
-import { filesBelow, MARK, processesOf } from "./leaks.ts";
+import { filesBelow, killIfThere, MARK, processesOf } from "./leaks.ts";
 
 const SCRIPTS = decodeURIComponent(new URL("../scripts", import.meta.url).pathname);
 /** Far above what anything here takes, also on an emulated host that others keep busy. */
@@ -227,13 +227,7 @@ export class HvshHome implements AsyncDisposable {
 
   #endAll(): void {
     this.#gaveUp = true;
-    for (const { pid } of processesOf(this.#mark)) {
-      try {
-        Deno.kill(pid, "SIGKILL");
-      } catch (error) {
-        if (!(error instanceof Deno.errors.NotFound)) throw error; // it ended meanwhile
-      }
-    }
+    for (const { pid } of processesOf(this.#mark)) killIfThere(pid);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -168,7 +168,7 @@ export class RunDirectory {
     }
     try {
       if (isByteLocked(fd, Lock.OWNER)) return true;
-      if (exists(this.exit)) return false;
+      if (statusIfThere(this.exit) !== undefined) return false;
       lockByte(fd, Lock.FILES);
       if (isByteLocked(fd, Lock.OWNER)) return true; // it has just been claimed
       if (hasName(fd)) this.remove();
@@ -263,7 +263,7 @@ export function findVms(options: { ended?: boolean } = {}): RunDirectory[] {
     .filter(({ isDirectory, name }) => isDirectory && NAME.test(name))
     .map(({ name }) => new RunDirectory(name));
   return directories
-    .filter((vm) => vm.sweep() || (options.ended === true && exists(vm.exit)))
+    .filter((vm) => vm.sweep() || (options.ended === true && statusIfThere(vm.exit) !== undefined))
     .sort((a, b) => a.name < b.name ? -1 : 1);
 }
 
@@ -277,7 +277,9 @@ export function findVms(options: { ended?: boolean } = {}): RunDirectory[] {
  */
 export function findVm(name: string, options: { ended?: boolean } = {}): RunDirectory {
   const directory = new RunDirectory(name);
-  if (directory.live || (options.ended === true && exists(directory.exit))) return directory;
+  if (directory.live || (options.ended === true && statusIfThere(directory.exit) !== undefined)) {
+    return directory;
+  }
   const near = nearestWord(name, findVms().map((vm) => vm.name));
   throw new VmError(`There is no live VM named "${name}"`, {
     hint: near === undefined ? "`hvsh list` shows them" : `did you mean ${near}?`,
@@ -295,7 +297,9 @@ function makePrivate(path: string): void {
     }
     if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
     // /tmp is everybody's: a folder that somebody else made there is not to be trusted.
-    const { uid, isDirectory, mode } = Deno.lstatSync(path);
+    const status = statusIfThere(path);
+    if (status === undefined) return makePrivate(path); // a sweep has removed it just now
+    const { uid, isDirectory, mode } = status;
     if (!isDirectory || uid !== Deno.uid() || ((mode ?? 0) & 0o077) !== 0) {
       throw new VmError(`${path}: it is not a folder of yours with mode 700`, {
         hint: `remove it, or set XDG_RUNTIME_DIR to a folder of your own`,
@@ -318,12 +322,11 @@ function readIfThere(path: string): string | undefined {
   }
 }
 
-function exists(path: string): boolean {
+function statusIfThere(path: string): Deno.FileInfo | undefined {
   try {
-    Deno.lstatSync(path);
-    return true;
+    return Deno.lstatSync(path);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
+    if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
   }
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Machine } from "../../vmm/machine.ts";
 import { flatDocument } from "../flat_machine.ts";
 import { ECHO, FLOOD, HALT, HELLO, listing, SPIN } from "../guest_code.ts";
-import { filesBelow } from "../leaks.ts";
+import { filesBelow, killIfThere } from "../leaks.ts";
 import { onKvm } from "../on_kvm.ts";
 import { HvshHome } from "../run_hvsh.ts";
 
@@ -44,7 +44,7 @@ onKvm("kill -9 of an owner at any instant leaves nothing that stops the next one
     await pause(Math.random() * 250);
     process.kill("SIGKILL"); // of who detaches: its VM lives, or it never does
     await process.result();
-    for (const { pid } of home.processes()) Deno.kill(pid, "SIGKILL");
+    for (const { pid } of home.processes()) killIfThere(pid);
     await home.empty();
   }
   const hello = home.write("hello.bin", HELLO);
@@ -62,13 +62,7 @@ onKvm("kill -9 of any stage at any instant ends the whole pipeline", async () =>
     await pause(Math.random() * 200);
     const stages = home.processes().filter(({ pid }) => pid !== process.pid);
     const victim = stages[Math.floor(Math.random() * stages.length)];
-    if (victim !== undefined) {
-      try {
-        Deno.kill(victim.pid, "SIGKILL");
-      } catch (error) {
-        if (!(error instanceof Deno.errors.NotFound)) throw error; // it was done
-      }
-    }
+    if (victim !== undefined) killIfThere(victim.pid);
     await process.result();
     await home.empty();
   }

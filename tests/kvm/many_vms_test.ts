@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { HELLO, listing, SPIN } from "../guest_code.ts";
-import { filesBelow } from "../leaks.ts";
+import { filesBelow, killIfThere } from "../leaks.ts";
 import { onKvm } from "../on_kvm.ts";
 import { HvshHome } from "../run_hvsh.ts";
 import { records } from "../vm_home.ts";
@@ -40,6 +40,14 @@ function descriptors(pids: readonly number[]): number {
   return pids.reduce((sum, pid) => sum + [...Deno.readDirSync(`/proc/${pid}/fd`)].length, 0);
 }
 
+/** Waits until every owner has closed its end of what it was asked by. */
+async function unasked(home: HvshHome): Promise<void> {
+  const connected = new RegExp(` 03 +\\d+ ${home.runtime}/hvsh/\\S+/control$`, "m"); // SS_CONNECTED
+  while (connected.test(Deno.readTextFileSync("/proc/net/unix"))) {
+    await new Promise((resolve) => setTimeout(resolve));
+  }
+}
+
 /** The shortest times of verbs that take turns: what else the host does falls on all of them. */
 async function shortest(home: HvshHome, verbs: readonly string[]): Promise<number[]> {
   const times = verbs.map(() => Infinity);
@@ -69,6 +77,7 @@ onKvm(`${VMS} VMs that a loop starts are listed, paused, resumed and stopped`, a
     pids.push(...handles.map(({ pid }) => Number(pid)));
   }
   await live("hvsh status '*'"); // from now on each has loaded what it is asked by
+  await unasked(home);
   const before = descriptors(pids);
   for (
     const line of [
@@ -82,6 +91,7 @@ onKvm(`${VMS} VMs that a loop starts are listed, paused, resumed and stopped`, a
 
   const [list, version] = await shortest(home, ["list", "version"]);
   assert.ok(list! < version! * 3, `list: ${list} ms, version: ${version} ms`);
+  await unasked(home);
   assert.equal(descriptors(pids), before);
 
   assert.deepEqual(await live("hvsh stop 'vm*' --timeout 0.1"), names);
@@ -107,11 +117,7 @@ onKvm(`after ${KILLS} kill -9 of an owner at random instants its name is free`, 
     // Whoever has claimed the name by now, or is about to: the starter, its owner, or both.
     for (const { pid, command } of home.processes()) {
       if (round % 2 === 0 && !command.includes("owner_main")) continue;
-      try {
-        Deno.kill(pid, "SIGKILL");
-      } catch (error) {
-        if (!(error instanceof Deno.errors.NotFound)) throw error;
-      }
+      killIfThere(pid);
     }
     await starting.result();
     await starting[Symbol.asyncDispose]();

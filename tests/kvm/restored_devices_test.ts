@@ -16,6 +16,8 @@ import { VirtioEntries } from "../virtio_entries.ts";
 const FOR_EVER = 0xffff_ffff;
 const DEADLINE = 180_000;
 const DISK = 2;
+/** A word of memory that says that all is done. */
+const DONE = SCRIPT_MEMORY.base + 0xf000;
 
 const turn = () => new Promise<void>((resolve) => setTimeout(resolve));
 
@@ -40,6 +42,19 @@ function documentOf(entries: VirtioEntries, resets: boolean): VmDocument {
   } else {
     readOnOneQueue(script);
   }
+  const all = [{ type: "serial" }, ...devices, { type: "rng", transport: "mmio" }];
+  return scriptDocument(script, all);
+}
+
+/** A guest that has worked every virtio device once and leaves them as they are. */
+function workedOnce(entries: VirtioEntries): VmDocument {
+  const devices = entries.all();
+  const script = new Script();
+  devices.forEach((_, i) => placeBars(script, i + 1));
+  devices.forEach(({ type }, i) => prove(script, { slot: i + 1 }, type, i + 1));
+  prove(script, { mmio: 0 }, "rng", 0);
+  script.write(2, DONE, 1);
+  script.until(DONE, 0);
   const all = [{ type: "serial" }, ...devices, { type: "rng", transport: "mmio" }];
   return scriptDocument(script, all);
 }
@@ -96,6 +111,16 @@ async function worksOnFrom(machine: Machine, seen: number): Promise<void> {
   while (reads(machine) <= seen) {
     assert.ok(performance.now() < end, `The guest stopped at ${seen} reads`);
     assert.equal(machine.state, "running");
+    await turn();
+  }
+}
+
+async function isDone(machine: Machine): Promise<void> {
+  const end = performance.now() + DEADLINE;
+  const done = ({ memory }: FrozenMachine) =>
+    new DataView(memory.regions[0]!.buffer).getUint16(DONE, true) === 1;
+  while (!await machine.freeze(done)) {
+    assert.ok(performance.now() < end, "The guest is not done");
     await turn();
   }
 }
@@ -160,12 +185,12 @@ const REFUSED: readonly [device: string, path: (string | number)[], value: Json,
 
 onKvm("a record that can't be is refused, by its device's name and its field", async () => {
   await using entries = new VirtioEntries();
-  const document = documentOf(entries, true);
+  const document = workedOnce(entries); // what is refused of a device depends on how far its driver is
   let taken: Taken;
   {
     await using machine = await Machine.create(document);
     machine.start();
-    await worksOnFrom(machine, 1);
+    await isDone(machine);
     taken = await take(machine);
   }
   for (const [device, path, value, says] of REFUSED) {

@@ -28,9 +28,9 @@ async function savedInTheMiddle(
   writeImage(path);
   const document = diskWriter("vm0", { path, ...disk }, SECTORS, SECTORS / 2);
   records(await home.run(["run", "-d", "--paused"], JSON.stringify(document)));
-  records(await home.run(["resume", "vm0"]));
   const watched = typeof disk.overlay === "string" ? disk.overlay : path;
   const before = Deno.statSync(watched).blocks;
+  records(await home.run(["resume", "vm0"]));
   while (Deno.statSync(watched).blocks === before);
   const { status, stderr } = await home.run(["snapshot", "vm0", "--stop", "--disks", "-o", output]);
   assert.deepEqual([status, stderr], [0, ""]);

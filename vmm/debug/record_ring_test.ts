@@ -56,11 +56,12 @@ Deno.test("a ring goes on beyond 2^32 records", () => {
   }
 });
 
-Deno.test("a wish for a record is taken once", () => {
+Deno.test("a record is wished for once, until it is given", () => {
   const { ring } = ringOf(4);
-  assert.equal(ring.takeWant(), false);
-  assert.deepEqual([ring.want(), ring.want()], [true, false]);
-  assert.deepEqual([ring.takeWant(), ring.takeWant()], [true, false]);
+  assert.equal(ring.wanted, false);
+  assert.deepEqual([ring.want(), ring.want(), ring.wanted], [true, false, true]);
+  ring.given();
+  assert.deepEqual([ring.wanted, ring.want()], [false, true]);
 });
 
 Deno.test("a ring is a queue of so many records, whatever the order of writes and reads", () => {
