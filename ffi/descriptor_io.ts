@@ -6,6 +6,7 @@
  */
 import { Errno } from "./errno.ts";
 import { HostError } from "./errors.ts";
+import { EventFd } from "./eventfd.ts";
 import { seekBy } from "./files.ts";
 import { errno, libc } from "./libc.ts";
 
@@ -14,8 +15,9 @@ const POLLIN = 1;
 const POLLOUT = 4;
 /** A pipe that says it has room takes as much at once (pipe(7), PIPE_BUF). */
 const PIPE_BUF = 4096;
-/** How long a wait may keep one of Deno's threads before it is asked for again. */
-const SLICE_MILLISECONDS = 250;
+/** Bytes of a `struct pollfd`, and where it has what has happened. */
+const POLLFD_BYTES = 8;
+const REVENTS = 6;
 
 /**
  * Reads some bytes.
@@ -83,30 +85,35 @@ export function writeNow(fd: number, bytes: Uint8Array<ArrayBuffer>): void {
 async function ready(fd: number, events: number, signal?: AbortSignal): Promise<boolean> {
   const over = () => signal?.aborted === true;
   if (over()) return false;
-  if (libc.poll(pollfd(fd, events), 1n, 0) > 0) return true;
-  const aborted = Promise.withResolvers<void>();
-  const abort = () => aborted.resolve();
+  if (libc.poll(pollfds([fd, events]), 1n, 0) > 0) return true;
+  // It ends by this, so that no call is under way when the wait is over.
+  using aborted = signal && new EventFd();
+  const abort = () => aborted?.signal();
   signal?.addEventListener("abort", abort);
   try {
+    const asked = aborted === undefined
+      ? pollfds([fd, events])
+      : pollfds([fd, events], [aborted.fd, POLLIN]);
+    const count = BigInt(asked.length / POLLFD_BYTES);
+    const view = new DataView(asked.buffer);
     for (;;) {
-      const waiting = libc.poll_slow(pollfd(fd, events), 1n, SLICE_MILLISECONDS);
-      const result = await (signal === undefined ? waiting : Promise.race([
-        waiting,
-        aborted.promise.then(() => 0),
-      ]));
+      // Another thread makes the call: what it is given lives for as long as it is used below.
+      await libc.poll_slow(asked, count, -1);
       if (over()) return false;
-      if (result > 0) return true; // what is wrong with it, reading or writing says
+      if (view.getInt16(REVENTS, true) !== 0) return true; // what is wrong with it, reading or writing says
     }
   } finally {
     signal?.removeEventListener("abort", abort);
   }
 }
 
-/** `struct pollfd` (poll.h). */
-function pollfd(fd: number, events: number): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(8);
+/** `struct pollfd`s (poll.h). */
+function pollfds(...list: [fd: number, events: number][]): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(list.length * POLLFD_BYTES);
   const view = new DataView(bytes.buffer);
-  view.setInt32(0, fd, true);
-  view.setInt16(4, events, true);
+  for (const [i, [fd, events]] of list.entries()) {
+    view.setInt32(i * POLLFD_BYTES, fd, true);
+    view.setInt16(i * POLLFD_BYTES + 4, events, true);
+  }
   return bytes;
 }

@@ -46,9 +46,13 @@ export function openFile(path: string, flags: number, mode = 0o600): number {
  * @throws {HostError} With the path
  */
 export async function openFileSlowly(path: string, flags: number, mode: number): Promise<number> {
-  const fd = await libc.open_slow(cString(path), flags | O_CLOEXEC, mode);
-  // What another thread's errno says is not known here; the next try says it, if that fails at once.
-  return fd >= 0 ? fd : openFile(path, flags | OpenFlag.NONBLOCK, mode);
+  const name = cString(path);
+  const fd = await libc.open_slow(name, flags | O_CLOEXEC, mode);
+  if (fd >= 0) return fd;
+  // What another thread's errno says is not known here; the next try says it, if that fails at once. It also
+  // uses the name, which the other thread needs to be there still.
+  const again = flags | OpenFlag.NONBLOCK | O_CLOEXEC;
+  return check(libc.open(name, again, mode), "open", { path });
 }
 
 /**

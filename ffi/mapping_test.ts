@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import "../tests/c_library.ts";
+import { nothingOpenedSince, openFiles } from "../tests/leaks.ts";
 import { HostError } from "./errors.ts";
 import { closeFile, openFile, OpenFlag } from "./files.ts";
 import { createMemfd, Mapping, viewMemory } from "./mapping.ts";
@@ -49,11 +50,11 @@ Deno.test("unmapping detaches the views and gives the addresses back", () => {
 });
 
 Deno.test("what cannot be mapped is an error with mmap's errno, and no descriptor is left", () => {
-  const before = [...Deno.readDirSync("/proc/self/fd")].length;
+  const before = openFiles();
   assert.throws(() => new Mapping(-1, PAGE), /mmap: bad file descriptor \(EBADF\)/);
   assert.throws(
     () => createMemfd("hvsh-test", -PAGE),
     (error) => error instanceof HostError && error.syscall === "ftruncate",
   );
-  assert.equal([...Deno.readDirSync("/proc/self/fd")].length, before);
+  nothingOpenedSince(before);
 });

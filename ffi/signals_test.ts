@@ -27,16 +27,15 @@ Deno.test("a kick interrupts a thread that blocks in a call, again and again, an
     const kickUntilCounted = async (seen: number) => {
       while (Atomics.load(words, 2) === seen) {
         kickThread(tid);
-        await turn();
+        await Promise.race([turn(), ended]);
       }
     };
     for (let kicks = 0; kicks < 100; kicks++) await kickUntilCounted(Atomics.load(words, 2));
     Atomics.store(words, 1, 1);
     let end: unknown;
-    ended.then((said) => end = said);
     while (end === undefined) {
       kickThread(tid);
-      await turn();
+      end = await Promise.race([turn(), ended]);
     }
     assert.equal(end, "ended");
   } finally {

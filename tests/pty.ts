@@ -172,6 +172,8 @@ export class ShellOnTerminal implements AsyncDisposable {
       // It has ended.
     }
     await this.#ended;
+    // What it still has to draw is a timer of its own, which its end does not stop.
+    await new Promise<void>((resolve) => this.#screen.write("", resolve));
     this.#screen.dispose();
   }
 }

@@ -425,7 +425,7 @@ export const shLines: Readonly<Record<string, readonly string[]>> = {
     "sleep 10 & kill $!; wait $! || echo $?",
     "sleep 10 & x=$!; kill -9 $x; wait $x || echo $?",
     "cat & wait; echo done",
-    "(sleep 0.1; echo late) & echo early; wait",
+    "mkfifo p; (read x < p; echo late) & echo early; echo > p; wait",
     "wait; echo $?",
     "wait 99999999 || echo $?",
     "echo a & wait; echo b & wait",

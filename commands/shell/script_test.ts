@@ -87,8 +87,12 @@ Deno.test("SIGINT ends a script and what it runs, with 130", async () => {
 
 Deno.test("a script's jobs go on behind its end, and its own process stays for its own", async () => {
   await using home = new HvshHome();
-  const { status, stdout } = await home.run(
-    ["-c", "(sleep 0.2; echo late) & echo early; exit 3"],
-  );
+  await using script = home.start([
+    "-c",
+    "mkfifo p; (read x < p; echo late) & echo early; exit 3",
+  ]);
+  await script.until("early\n");
+  await Deno.writeTextFile(`${home.folder}/p`, "\n");
+  const { status, stdout } = await script.result();
   assert.deepEqual([status, stdout], [3, "early\nlate\n"]);
 });
