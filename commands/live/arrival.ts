@@ -11,6 +11,7 @@ import type { Machine } from "../../vmm/machine.ts";
 import { DescriptorSource } from "../../vmm/state/descriptor_stream.ts";
 import { Word } from "./migration.ts";
 import { MOST_LINE, parseLine, type PipeWord, sayLine } from "./pipe_lines.ts";
+import { ownIdentity } from "./process_identity.ts";
 import { RunDirectory } from "./run_directory.ts";
 
 const STDIN = 0;
@@ -55,7 +56,8 @@ export class Arrival {
    */
   async start(machine: Machine, paused: boolean): Promise<void> {
     await machine.startStanding();
-    const word = sayLine(STDOUT, { [Word.RESTORED]: true }) ? readLine() : undefined;
+    const ready = { [Word.RESTORED]: true, owner: ownIdentity() };
+    const word = sayLine(STDOUT, ready) ? readLine() : undefined;
     if (word?.[Word.GO] !== true) {
       throw new VmError("The VM has not been moved: the other side has ended, or keeps it");
     }

@@ -28,7 +28,7 @@ import { MovingCommand } from "./moving_command.ts";
 import type { Meter } from "../progress/meter.ts";
 import { meteredSink, passedPieces } from "../progress/metered.ts";
 import { PacedSink } from "./paced_sink.ts";
-import { PipeLines } from "./pipe_lines.ts";
+import { PipeLines, type PipeWord } from "./pipe_lines.ts";
 import { RpcConnection } from "./rpc_connection.ts";
 import type { RunDirectory } from "./run_directory.ts";
 
@@ -105,9 +105,10 @@ export async function migrate(
     report.round(await stream.sendAll(other));
     await stream.whileItIsHeld(await stream.sendChanges(other, report));
     const end = AbortSignal.timeout(stream.patience);
-    await other.hear(Word.RESTORED, true, () => sink.write([ZEROS]), end);
+    const { owner } = await other.hear(Word.RESTORED, true, () => sink.write([ZEROS]), end);
     const { to, from } = command;
-    await connection.call("migration.takeOver", { pid: Deno.pid, to: to.fd, from: from.fd });
+    const pipes = { pid: Deno.pid, to: to.fd, from: from.fd };
+    await connection.call("migration.takeOver", { ...pipes, owner });
     command.leavePipes();
     const done = await connection.call("migration.commit") as MigrationEnd;
     const milliseconds = performance.now() - start;
@@ -149,18 +150,19 @@ class OtherSide {
    * @param value What it is to say of it
    * @param showLife Sends something
    * @param end Ends the wait
+   * @returns What was said with it
    */
   async hear(
     word: string,
     value: unknown,
     showLife: () => Promise<void>,
     end?: AbortSignal,
-  ): Promise<void> {
+  ): Promise<PipeWord> {
     const { closed } = this.#connection;
     for (;;) {
       const signal = AbortSignal.any([closed, AbortSignal.timeout(LIFE_MILLISECONDS)]);
       const said = await this.#lines.next(signal);
-      if (said?.[word] === value) return;
+      if (said !== undefined && said[word] === value) return said;
       if (closed.aborted) throw new VmError("The VM has ended while it was being migrated");
       if (said !== undefined || this.#lines.ended) throw new NotHeard(this.#lines.said);
       if (end?.aborted) throw new VmError("The other side took too long; the VM goes on here");

@@ -5,15 +5,16 @@
  *     the stream →
  *                                                        ← {"made":true}: it is worth a last round
  *                                                        ← {"read":N}: it has all of round N
- *                                                        ← {"restored":true}: it is ready, and stands
+ *                                                        ← {"restored":true,"owner":…}: it stands ready
  *     takeOver: its pipes →   has them itself
  *     commit →                → {"go":true,"paused":false}
  *                                                        ← {"running":true}, and then it runs
  *                             ends
  *
- * Before `go` the other side ends when its stdin does; after it this side waits for `running`, and goes on
- * if the other side's stdout ends without it. What a filter on the way does not pass on nobody can know: if
- * that end comes late, this VM is paused, and a person decides.
+ * Before `go` the other side ends when its stdin does; after it this side waits for `running`. If the other
+ * side's stdout ends without it, who relays that may have ended only: the VM goes on when the other owner is
+ * seen to have ended, which can be seen on this host. Of another host nobody can know: this VM is paused, and
+ * a person decides.
  *
  * @module
  */
@@ -27,6 +28,7 @@ import { type HeldState, heldState } from "./methods/state.ts";
 import type { OwnedVm } from "./methods.ts";
 import type { ExitRecord } from "./owner.ts";
 import { PipeLines, sayLine } from "./pipe_lines.ts";
+import { lives } from "./process_identity.ts";
 
 /** What is said between the two sides, a line of JSON each. */
 export const Word = {
@@ -37,11 +39,14 @@ export const Word = {
   RUNNING: "running",
 } as const;
 
-/** After so long the other side's VM may have run although nobody has heard of it. */
-const MOST_SILENT_MILLISECONDS = 5000;
-/** How long to wait for disks that the other side may have taken, and how often to look. */
+/** How long the other side may be silent once it was told to go, all the network's delays included. */
+const MOST_SILENT_MILLISECONDS = 60_000;
+/** How long another owner may take to end once nobody relays what it says; one that has not runs its VM. */
+const MOST_ENDING_MILLISECONDS = 10_000;
+/** How long to wait for disks that the other side may have taken. */
 const MOST_DISK_MILLISECONDS = 5000;
-const DISK_MILLISECONDS = 20;
+/** How often to look. */
+const LOOK_MILLISECONDS = 20;
 
 /** A VM whose migration has begun. */
 export type BegunMigration = Pick<HeldState, "pid" | "slots" | "traps" | "regions" | "machine">;
@@ -73,6 +78,8 @@ export class Migration {
   #heldSince = 0;
   #paused = false;
   #pipes: { readonly to: number; readonly from: number } | undefined;
+  /** Who the other owner has said to be. */
+  #other: unknown;
   #decided = false;
   #ended = false;
   #late = false;
@@ -151,9 +158,11 @@ export class Migration {
    * @param pid The client
    * @param to Its end of the pipe to the other side
    * @param from And of the one from there
+   * @param other Who the other owner has said to be
    */
-  takeOver(pid: number, to: number, from: number): void {
+  takeOver(pid: number, to: number, from: number, other: unknown): void {
     this.#requireHeld();
+    this.#other = other;
     const writer = openFile(`/proc/${pid}/fd/${to}`, OpenFlag.WRONLY | OpenFlag.NONBLOCK);
     try {
       const reader = openFile(`/proc/${pid}/fd/${from}`, OpenFlag.RDONLY | OpenFlag.NONBLOCK);
@@ -177,19 +186,24 @@ export class Migration {
     const { machine } = this.#vm;
     clearTimeout(this.#limit);
     this.#decided = true;
-    const start = performance.now();
+    let told = false;
     try {
       machine.yieldDisks();
-      if (!sayLine(to, { [Word.GO]: true, paused: this.#paused })) throw gone();
+      told = sayLine(to, { [Word.GO]: true, paused: this.#paused });
+      if (!told) throw gone();
       this.#closeWriter(); // what relays it ends when the other side does
-      const line = await new PipeLines(from).next(this.#left.signal);
+      const silent = AbortSignal.timeout(MOST_SILENT_MILLISECONDS);
+      const end = AbortSignal.any([this.#left.signal, silent]);
+      const line = await new PipeLines(from).next(end);
       if (line?.[Word.RUNNING] !== true) throw gone();
     } catch (error) {
       this.#closePipes();
+      const doubtful = told && !await this.#otherHasEnded();
       await this.#takeDisks();
-      const doubtful = performance.now() - start > MOST_SILENT_MILLISECONDS;
-      if (doubtful && machine.state === "running") await machine.pause();
+      // It stands for the freeze until that ends, and then for the pause.
+      const pausing = doubtful && machine.state === "running" ? machine.pause() : undefined;
       this.#end();
+      await pausing;
       throw doubtful ? perhaps(this.#vm.name) : error;
     }
     const downtime = performance.now() - this.#heldSince;
@@ -230,17 +244,27 @@ export class Migration {
     this.#pipes = undefined;
   }
 
+  /** Whether it is sure that the other side's VM does not run. */
+  async #otherHasEnded(): Promise<boolean> {
+    for (let waited = 0; waited < MOST_ENDING_MILLISECONDS; waited += LOOK_MILLISECONDS) {
+      const there = lives(this.#other);
+      if (there !== true) return there === false;
+      if (!await delay(LOOK_MILLISECONDS, this.#left.signal)) break;
+    }
+    return false;
+  }
+
   /** The other side may just be ending that has them; a VM without its disks must not go on. */
   async #takeDisks(): Promise<void> {
     const { machine } = this.#vm;
-    for (let waited = 0;; waited += DISK_MILLISECONDS) {
+    for (let waited = 0;; waited += LOOK_MILLISECONDS) {
       try {
         if (machine.state !== "ended") machine.takeDisks();
         return;
       } catch (error) {
         if (waited >= MOST_DISK_MILLISECONDS) return machine.fail(error);
       }
-      await delay(DISK_MILLISECONDS, this.#left.signal);
+      await delay(LOOK_MILLISECONDS, this.#left.signal);
     }
   }
 
@@ -258,8 +282,8 @@ export class Migration {
 }
 
 function perhaps(name: string): VmError {
-  return new VmError("The other side ended late and without a word; the VM is paused here", {
-    hint: `hvsh resume ${name}, if it does not run there`,
+  return new VmError("The other side may run the VM, and has not said so; it is paused here", {
+    hint: `hvsh resume ${name}, if it does not run there; hvsh kill ${name}, if it does`,
   });
 }
 

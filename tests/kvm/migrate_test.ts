@@ -294,6 +294,44 @@ onKvm("a VM that is killed while it is moved is gone, and so is what was to take
   assert.equal((await moved.result()).status, 125);
 });
 
+/** A relay that ends when it is to tell that the VM runs there. */
+const SILENT = "hvsh restore --live -n b | sed -u '/running/Q'";
+
+onKvm(
+  "when the relay ends first, a VM goes on if the other owner is seen to have ended",
+  async () => {
+    await using home = new HvshHome();
+    await counting(home);
+    await using migrating = home.start(moving("sh", "-c", SILENT));
+    await until("b runs", () => said(home, "b").length > 0);
+    await end(home, "b");
+    const { status, stdout, stderr } = await migrating.result();
+    assert.deepEqual([status, stdout], [125, ""], stderr);
+    assert.match(stderr, /The other side ended before its VM ran; this one goes on/);
+    await assertStays(home);
+    await end(home, "a");
+  },
+);
+
+onKvm("when the relay of another host ends first, never two run: this one is paused", async () => {
+  await using home = new HvshHome();
+  await counting(home);
+  // What is elsewhere has no copies of this host's pipes, and another boot ID.
+  const elsewhere =
+    'for fd in /proc/self/fd/*; do fd=${fd##*/}; ((fd < 3)) || eval "exec $fd>&-"; done; ' +
+    SILENT.replace("'/", `'s/"boot":"[^"]*"/"boot":"another"/; /`);
+  const { status, stdout, stderr } = await home.run(moving("bash", "-c", elsewhere));
+  assert.deepEqual([status, stdout], [125, ""], stderr);
+  assert.match(stderr, /The other side may run the VM, and has not said so; it is paused here/);
+  const states = records(await home.run(["list"])).map(({ live, state }) => [live, state]);
+  assert.deepEqual(states, [["a", "paused"], ["b", "running"]]);
+  await counts(home, "b");
+  await end(home, "b");
+  await home.run(["resume", "a"]);
+  await assertStays(home);
+  await end(home, "a");
+});
+
 /** Who is killed, and how it is found among the processes of a test. */
 const SIDES: Readonly<Record<string, (command: string) => boolean>> = {
   "the client": (command) => command.includes(" migrate "),

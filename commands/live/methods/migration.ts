@@ -32,8 +32,8 @@ export const methods: MethodGroup = (vm) => {
     /** Holds the VM, for so long at most, and gives the rest of its state. */
     hold: ({ milliseconds }, client) => mine(client).hold(Number(milliseconds)),
     /** Takes the pipes of the client to the other side, which is ready. */
-    takeOver: ({ pid, to, from }, client) =>
-      mine(client).takeOver(Number(pid), Number(to), Number(from)),
+    takeOver: ({ pid, to, from, owner }, client) =>
+      mine(client).takeOver(Number(pid), Number(to), Number(from), owner),
     /** Has the other side's VM run and this one end; the client is not needed any more. */
     commit: (_params, client) => mine(client).commit(),
   };
