@@ -9,6 +9,7 @@ import type { VmDocument } from "../vmm/document.ts";
 import { memorySize } from "./amounts.ts";
 import { argumentKey, parseWords } from "./argv.ts";
 import { parseValue } from "./argv_value.ts";
+import { quotedWords } from "./quoted_words.ts";
 import { sniffedFlag } from "./sniffed_image.ts";
 import { inlineStdin } from "./stdin_image.ts";
 import type { Flag, Value, Verb, Words } from "./verb.ts";
@@ -142,8 +143,7 @@ function applied(verb: Verb, document: VmDocument, words: Words, cwd: string): V
   const lifted = (verb.inline?.flags ?? []).filter((name) => words[name] !== undefined);
   if (verb.inline?.value === "line") {
     return (own as readonly string[] ?? []).reduce(
-      (built, line) =>
-        verb.build!(built, parseWords(verb, line.split(/\s+/).filter((w) => w !== "")), cwd),
+      (built, line) => verb.build!(built, parseWords(verb, quotedWords(line)), cwd),
       document,
     );
   }

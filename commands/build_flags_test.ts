@@ -76,6 +76,22 @@ Deno.test("flags build what the pipeline of builders builds", async () => {
   }
 });
 
+Deno.test("a path with a blank stands in quotes within a device's flag", async () => {
+  await using folder = new TestFolder();
+  folder.write("a b.img");
+  const built = await fromFlags(
+    ["--disk", "'a b.img' -r", "--multiboot", "a b.img", "--module", "'a b.img'  x  y"],
+    folder.path,
+  );
+  equal(built.devices![1]!.path, `${folder.path}/a b.img`);
+  const [module] = built.boot!.multiboot!.modules!;
+  deepEqual(module, { path: `${folder.path}/a b.img`, cmdline: "x  y" });
+  await rejects(
+    fromFlags(["--disk", "'a b.img -r"], folder.path),
+    /The quote in 'a b\.img -r has no end/,
+  );
+});
+
 Deno.test("flags change the document that comes on stdin", async () => {
   const document: VmDocument = {
     vm: 1,

@@ -237,6 +237,37 @@ Deno.test("serial takes the next free name, or changes the port that has the nam
   ]);
 });
 
+Deno.test("a disk or a card that becomes another keeps nothing that means nothing for it", async () => {
+  await using folder = new TestFolder();
+  folder.write("a.img");
+  const become = async (...lines: string[]) => {
+    let document = start;
+    for (const line of lines) document = await build(line, document, folder.path);
+    return document.devices!.map(({ type: _type, name: _name, ...keys }) => keys);
+  };
+  const path = `${folder.path}/a.img`;
+  const nbd = "unix:/x.sock";
+  deepEqual(await become("disk a.img --direct --queues 2", `disk ${nbd} -n disk0`), [{
+    queues: 2,
+    nbd,
+  }]);
+  deepEqual(await become(`disk ${nbd}`, "disk a.img -n disk0"), [{ path }]);
+  deepEqual(await become("disk a.img -r", "disk -n disk0 -o temporary"), [
+    { path, overlay: "temporary" },
+  ]);
+  deepEqual(await become("disk a.img -o temporary", "disk -n disk0 --direct"), [
+    { path, cache: "none" },
+  ]);
+  const tap = "net tap vm0 --address 10.0.0.1/24 --queues 2 --mtu 9000";
+  deepEqual(await become(tap, "net user -n net0"), [{ backend: "user", mtu: 9000 }]);
+  deepEqual(await become("net user -f tcp:80:80", "net passt -n net0"), [
+    { backend: "passt", forward: ["tcp:80:80"] },
+  ]);
+  deepEqual(await become("net user -f tcp:80:80", "net tap -n net0"), [{ backend: "tap" }]);
+  deepEqual((await become(tap, "net -n net0 --mtu 1500"))[0]!.mtu, 1500);
+  await rejects(become("disk a.img", "net user -n disk0"), /The device disk0 is a disk, no net/);
+});
+
 Deno.test("a port's end is a socket, a file or one of hvsh's own streams", async () => {
   await using folder = new TestFolder();
   folder.write("in.txt");

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { UsageError } from "../ffi/errors.ts";
 import type { DeviceEntry, VmDocument } from "../vmm/document.ts";
 import { vmName } from "./vm_name.ts";
 
@@ -11,20 +12,30 @@ import { vmName } from "./vm_name.ts";
  *
  * @param document The document
  * @param entry The device; what it says goes over what the one of its name says
+ * @param idle Keys that mean nothing beside what the entry says, so that they go
  * @returns A new document
- * @throws {UsageError} If its name is none
+ * @throws {UsageError} If its name is none, or that of a device of another type
  */
-export function withDevice(document: VmDocument, entry: DeviceEntry): VmDocument {
+export function withDevice(
+  document: VmDocument,
+  entry: DeviceEntry,
+  idle: readonly string[] = [],
+): VmDocument {
   const devices = document.devices ?? [];
   if (entry.name !== undefined) vmName(entry.name);
   const same = entry.name === undefined
     ? -1
     : devices.findIndex((device) => device.name === entry.name);
   if (same < 0) return { ...document, devices: [...devices, entry] };
-  return {
-    ...document,
-    devices: devices.map((device, i) => i === same ? { ...device, ...entry } : device),
-  };
+  const { type } = devices[same]!;
+  if (type !== entry.type) {
+    throw new UsageError(`The device ${entry.name} is a ${type}, no ${entry.type}`, {
+      hint: "another --name",
+    });
+  }
+  const kept = Object.entries(devices[same]!).filter(([key]) => !idle.includes(key));
+  const changed = { ...Object.fromEntries(kept), ...entry };
+  return { ...document, devices: devices.with(same, changed) };
 }
 
 /**

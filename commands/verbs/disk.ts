@@ -18,6 +18,15 @@ const MOST_SERIAL_BYTES = 20;
 
 type Entry = Record<string, unknown>;
 
+/** What means nothing any more once a disk has another key. */
+const IDLE: Readonly<Record<string, readonly string[]>> = {
+  path: ["nbd", "export", "timeout"],
+  nbd: ["path", "overlay", "cache"],
+  overlay: ["readonly", "cache"],
+  readonly: ["overlay"],
+  cache: ["overlay"],
+};
+
 /** What is behind it: an image, or a server. A disk that is there already may keep what it has. */
 function source(words: Words, before: DeviceEntry | undefined, cwd: string): Entry {
   const word = words.path as string | undefined;
@@ -146,7 +155,7 @@ export const verb: Verb = {
   build: (document, words, cwd) => {
     const name = words.name as string ?? freeName(document, "disk");
     const before = document.devices?.find((device) => device.name === name);
-    return withDevice(document, {
+    const entry = {
       type: "disk",
       name,
       ...source(words, before, cwd),
@@ -157,6 +166,7 @@ export const verb: Verb = {
       ...queues(words),
       ...limit(words),
       ...(words.transport === undefined ? {} : { transport: words.transport }),
-    });
+    };
+    return withDevice(document, entry, Object.keys(entry).flatMap((key) => IDLE[key] ?? []));
   },
 };

@@ -5,13 +5,14 @@
  */
 import { UsageError } from "../../ffi/errors.ts";
 import { imagePath } from "../image_path.ts";
+import { quotedWord } from "../quoted_words.ts";
 import type { Verb } from "../verb.ts";
 
-/** Parts `FILE ARGS`, as GRUB's `module` line is written. */
+/** Parts `FILE ARGS`, as GRUB's `module` line is written; the arguments are the module's own to part. */
 function parseModule(text: string, cwd: string) {
-  const [path, ...args] = text.trim().split(/\s+/);
-  if (path === undefined || path === "") throw new UsageError("--module names no file");
-  const cmdline = args.join(" ");
+  const { word: path = "", end = 0 } = quotedWord(text) ?? {};
+  if (path === "") throw new UsageError("--module names no file");
+  const cmdline = text.slice(end).trim();
   return { path: imagePath(path, cwd), ...(cmdline === "" ? {} : { cmdline }) };
 }
 

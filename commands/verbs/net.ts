@@ -16,24 +16,38 @@ const LONGEST_INTERFACE = 15;
 const MTU = { least: 68, most: 65521 };
 const MOST_QUEUES = 16;
 
+/** What means nothing for each kind of network. */
+const IDLE = {
+  socket: ["interface", "netns", "address", "queues", "forward"],
+  user: ["interface", "netns", "address", "queues"],
+  tap: ["forward"],
+} as const;
+
 type Entry = Record<string, unknown>;
+
+/** What an entry's network leaves nothing to say; nothing where it says no network. */
+function idleBeside({ backend }: Entry): readonly string[] {
+  if (backend === undefined) return [];
+  if (backend === "tap") return IDLE.tap;
+  return USER_NETWORKS.includes(backend as string) ? IDLE.user : IDLE.socket;
+}
 
 function backend(words: Words, cwd: string): Entry {
   const word = words.backend as string | undefined;
   const name = words.interface as string | undefined;
   if (word === undefined) return {};
   if (word.startsWith(SOCKET) && word.length > SOCKET.length) {
-    refuseFor("a socket", words, ["interface", "netns", "address", "queues", "forward"]);
+    refuseFor("a socket", words, IDLE.socket);
     return { backend: SOCKET + absolutePath(word.slice(SOCKET.length), cwd) };
   }
   if (USER_NETWORKS.includes(word)) {
-    refuseFor("a user network", words, ["interface", "netns", "address", "queues"]);
+    refuseFor("a user network", words, IDLE.user);
     return { backend: word };
   }
   if (word !== "tap") {
     throw new UsageError(`"${word}" is no network: user, passt, slirp, tap or unix:PATH`);
   }
-  refuseFor("a tap", words, ["forward"]);
+  refuseFor("a tap", words, IDLE.tap);
   if (name === undefined) return { backend: word };
   const bytes = new TextEncoder().encode(name).length;
   if (bytes === 0 || bytes > LONGEST_INTERFACE || /[\s/\0]/.test(name)) {
@@ -129,8 +143,8 @@ export const verb: Verb = {
         '"address":"10.0.0.1/24"}\n',
     },
   ],
-  build: (document, words, cwd) =>
-    withDevice(document, {
+  build: (document, words, cwd) => {
+    const entry = {
       type: "net",
       name: words.name as string ?? freeName(document, "net"),
       ...backend(words, cwd),
@@ -152,7 +166,9 @@ export const verb: Verb = {
       ),
       ...(words.limit === undefined ? {} : { limit: { bytes: bytesPerSecond(words) } }),
       ...(words.transport === undefined ? {} : { transport: words.transport }),
-    }),
+    };
+    return withDevice(document, entry, idleBeside(entry));
+  },
 };
 
 function bytesPerSecond(words: Words): number {
