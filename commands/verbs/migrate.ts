@@ -18,8 +18,9 @@ export const verb: Verb = {
   summary: "Move a live VM to another host, or another owner, while it runs",
   description:
     "Writes the VM's state to COMMAND's stdin while it runs, and again what has changed meanwhile, until " +
-    "the rest takes less than the downtime. COMMAND has `hvsh restore --live` at its end. One of the " +
-    "two VMs goes on, whatever ends on the way: this one does so unless the other one has said that it runs. " +
+    "the rest takes less than the downtime. COMMAND has `hvsh restore --live` at its end. Whatever " +
+    "ends on the way, the two VMs never both run: this one goes on unless the other one may, and is paused if " +
+    "nobody can know, which is when what relays ends at the last moment, and the other VM is on another host. " +
     "Filters must pass on at once what they get, as ssh -C does and zstd does not. Prints what `hvsh wait` says of the VM that has left.",
   group: "live",
   flags: {
