@@ -86,7 +86,7 @@ function leaveLoop(words: readonly string[], session: Session, again: boolean): 
   const levels = words[0] === undefined ? 1 : number(words[0], hint);
   if (levels === 0) throw new UsageError("Loops are counted from 1", { hint });
   if (session.loops === 0) return 0; // as in dash
-  throw new LoopExit(levels, again);
+  throw new LoopExit(Math.min(levels, session.loops), again);
 }
 
 async function source(words: readonly string[], place: BuiltinPlace): Promise<number> {
