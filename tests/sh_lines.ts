@@ -73,6 +73,12 @@ export const shLines: Readonly<Record<string, readonly string[]>> = {
     "echo ${x:?gone}; echo no",
     "set -u; echo $nosuch; echo no",
     "y=${x:-$(echo sub)}; echo $y",
+    'a=\'x  b=c *\'; export v=$a; echo "$v" "[$b]"',
+    'touch f; a=\'x *\'; readonly v=$a w=*; echo "$v" "$w"',
+    "HOME=/h; export v=~/a:~/b; echo $v; command export w=~; echo $w",
+    'f() { local v=$1 w="$2"; echo "$v" "$w"; }; f \'a  b\' \'c  d\'',
+    "a='v=1 w=2'; export $a; echo $v $w; command command export x='y  z'$a; echo \"$x\"",
+    "a='x y'; echo v=$a v=~",
   ],
   arguments: [
     'set -- a \'b c\' d; for i in "$@"; do echo "<$i>"; done',

@@ -7,6 +7,7 @@ import { HvshError } from "../../ffi/errors.ts";
 import { makePipe } from "../../ffi/pipe.ts";
 import { callFunction, runLines } from "./called_text.ts";
 import { builtins } from "./builtins.ts";
+import { commandWords, fieldsOf } from "./command_words.ts";
 import { complaint } from "./complaint.ts";
 import { Leave } from "./control_flow.ts";
 import type { Evaluator } from "./evaluator.ts";
@@ -53,7 +54,7 @@ export class CommandRunner {
    * @returns Their fields
    */
   async words(words: readonly Word[]): Promise<string[]> {
-    return (await this.#expanded(words)).map(({ text }) => text);
+    return (await fieldsOf(words, this.expander)).map(({ text }) => text);
   }
 
   /**
@@ -166,7 +167,7 @@ export class CommandRunner {
     const { session } = this.#evaluator;
     this.#captured = undefined;
     this.#evaluator.at = command.span.start;
-    const words = await this.#expanded(command.words);
+    const words = await commandWords(command.words, this.expander);
     const assigned = await this.#assigned(command.assignments, words.length === 0);
     if (session.options.xtrace) this.#trace(assigned, words);
     if (words.length === 0) return { stage: undefined, assigned };
@@ -174,12 +175,6 @@ export class CommandRunner {
       command.redirections.some(({ descriptor }) => descriptor === 0);
     const stage = await stageOf(words, session, { host: command.host, assigned, inputGiven });
     return { stage, assigned };
-  }
-
-  async #expanded(words: readonly Word[]): Promise<Expanded[]> {
-    const expanded: Expanded[] = [];
-    for (const word of words) expanded.push(...await this.expander.words(word));
-    return expanded;
   }
 
   /** The values of assignments; those without a command are the shell's own, and at once. */
