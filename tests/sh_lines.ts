@@ -280,6 +280,13 @@ export const shLines: Readonly<Record<string, readonly string[]>> = {
     "f()\n{\necho lines\n}\nf",
     "ls() { echo mine; }; ls; command ls / > /dev/null && echo theirs",
   ],
+  // More than a call of a function can have arguments.
+  "large texts and many words": [
+    'x=$(seq 30000); echo "$x" | wc -c; echo "$x\\n" | wc -c',
+    "for i in $(seq 130000); do :; done; echo $i",
+    'set -- $(seq 130000); echo $# ${130000}; echo $* | wc -c; set -- "$@" x; echo $#',
+    "f() { echo $#; }; f $(seq 130000)",
+  ],
   redirections: [
     "echo a > f; cat f; echo b >> f; cat f",
     "echo a > f; cat < f",
