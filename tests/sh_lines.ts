@@ -335,6 +335,11 @@ export const shLines: Readonly<Record<string, readonly string[]>> = {
     "echo a > nosuch/f 2> /dev/null || echo no",
     "cat 0< /dev/null; echo $?",
     "mkfifo p; echo through > p & cat p; wait",
+    "nosuch > /dev/null 2>&1 || echo missing $?",
+    "nosuch 2> f || { [ -s f ] && echo said; }",
+    "x=$(nosuch 2>&1) || echo ${x:+said}",
+    "./nosuch > f 2>&1 || { [ -s f ] && echo said; }",
+    "nosuch 2> nosuch/f || echo no",
   ],
   patterns: [
     "touch a b c .h; echo *",

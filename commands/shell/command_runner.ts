@@ -3,27 +3,25 @@
  *
  * @module
  */
-import { HvshError } from "../../ffi/errors.ts";
 import { makePipe } from "../../ffi/pipe.ts";
 import { callFunction, runLines } from "./called_text.ts";
 import { builtins } from "./builtins.ts";
 import { commandWords, fieldsOf } from "./command_words.ts";
-import { complaint } from "./complaint.ts";
 import { Leave } from "./control_flow.ts";
 import type { Evaluator } from "./evaluator.ts";
 import { type Expanded, Expander } from "./expansion.ts";
+import { complain, explained } from "./explained.ts";
 import { textOf } from "./input.ts";
 import { OpenFiles } from "./open_files.ts";
 import { type PipelineStage, runPipeline } from "./pipeline.ts";
 import { redirected } from "./redirections.ts";
 import { runStage, type StageRun } from "./stage_run.ts";
-import { type Stage, stageOf } from "./stages.ts";
+import { type Stage, stageOf, type StageOptions } from "./stages.ts";
 import type { Streams } from "./streams.ts";
 import type { Assignment, Command, CompoundCommand, Script, SimpleCommand, Word } from "./tree.ts";
-import { WordFailure } from "./word_failure.ts";
+import { Refusal, WordFailure } from "./word_failure.ts";
 
-/** Exit status when hvsh itself failed. */
-const FAILED = 125;
+const STDERR = 2;
 
 /** A command whose words are ready. */
 interface ReadyCommand {
@@ -65,7 +63,7 @@ export class CommandRunner {
    * @returns Its exit status
    */
   async single(command: Command, tested: boolean): Promise<number> {
-    return await this.#explained(async () => {
+    return await explained(this.#evaluator, async () => {
       if (command.kind !== "simple") return await this.#compound(command, tested);
       const ready = await this.#ready(command, false);
       using open = new OpenFiles();
@@ -88,7 +86,7 @@ export class CommandRunner {
   async pipeline(commands: readonly Command[], tested: boolean): Promise<number> {
     const evaluator = this.#evaluator;
     const inners = commands.map(() => evaluator.with({ session: evaluator.session.fork() }));
-    return await this.#explained(async () => {
+    return await explained(this.#evaluator, async () => {
       const stages: PipelineStage[] = [];
       // Nothing runs and no file is overwritten if a word of one of them is wrong.
       for (const [i, command] of commands.entries()) {
@@ -109,7 +107,7 @@ export class CommandRunner {
         run: async ({ streams }) => {
           session.streams = streams;
           return await evaluator.contained(() =>
-            this.#explained(() => this.#compound(command, tested))
+            explained(evaluator, () => this.#compound(command, tested))
           );
         },
       };
@@ -121,7 +119,7 @@ export class CommandRunner {
       run: async (run) => {
         session.streams = run.streams;
         return await evaluator.contained(() =>
-          this.#explained(async () => {
+          explained(evaluator, async () => {
             using open = new OpenFiles();
             const streams = await this.#redirected(command, open);
             return await this.#simple(ready, tested, { ...run, streams });
@@ -173,8 +171,25 @@ export class CommandRunner {
     if (words.length === 0) return { stage: undefined, assigned };
     const inputGiven = piped || session.inputGiven ||
       command.redirections.some(({ descriptor }) => descriptor === 0);
-    const stage = await stageOf(words, session, { host: command.host, assigned, inputGiven });
-    return { stage, assigned };
+    const options = { host: command.host, assigned, inputGiven };
+    return { stage: await this.#found(words, command, options), assigned };
+  }
+
+  /** What a command is; what is wrong with its words is said where its own stderr is. */
+  async #found(
+    words: readonly Expanded[],
+    command: SimpleCommand,
+    options: StageOptions,
+  ): Promise<Stage> {
+    try {
+      return await stageOf(words, this.#evaluator.session, options);
+    } catch (error) {
+      const own = command.redirections.some(({ descriptor }) => descriptor === STDERR);
+      if (!(error instanceof WordFailure) || !own) throw error;
+      using open = new OpenFiles();
+      const streams = await this.#redirected(command, open);
+      throw new Refusal(complain(error, this.#evaluator, streams));
+    }
   }
 
   /** The values of assignments; those without a command are the shell's own, and at once. */
@@ -297,26 +312,5 @@ export class CommandRunner {
       throw thrown;
     }
     return status;
-  }
-
-  /** Says what went wrong before a command ran. */
-  async #explained(run: () => Promise<number>): Promise<number> {
-    const { session, origin, at, job } = this.#evaluator;
-    try {
-      return await run();
-    } catch (error) {
-      if (error instanceof WordFailure) {
-        job?.begin();
-        session.note(complaint(error.cause, origin, error.span, error.verb));
-        const status = error.cause instanceof HvshError ? error.cause.exitStatus : FAILED;
-        if (error.fatal && !session.interactive) throw new Leave(status);
-        return status;
-      }
-      // What the host has no room for, descriptors say, ends the command and not the shell.
-      if (!(error instanceof HvshError)) throw error;
-      job?.begin();
-      session.note(complaint(error, { ...origin, at }));
-      return error.exitStatus;
-    }
   }
 }

@@ -241,6 +241,28 @@ Deno.test("what a verb complains of goes where its stderr goes", () =>
     );
   }));
 
+Deno.test("what is wrong with a command's words is said where its own stderr goes", () =>
+  inFolder(async () => {
+    const shell = new FakeShell();
+    assert.equal(
+      await shell.run("status --bogus 2> log || cat log"),
+      [
+        "hvsh: status: There is no flag --bogus",
+        "  status --bogus 2> log || cat log",
+        "         ^",
+        "  try: hvsh status --help",
+        "",
+      ].join("\n"),
+    );
+    await shell.run("nosuch > /dev/null 2>&1; nosuch 2> /dev/null | cat");
+    assert.equal(shell.session.status, 127);
+    assert.equal(shell.notes, "");
+    await Deno.writeTextFile("keep", "kept");
+    await shell.run("nosuch > keep");
+    assert.match(shell.notes, /no verb and no program in PATH called "nosuch"/);
+    assert.equal(await Deno.readTextFile("keep"), "kept");
+  }));
+
 Deno.test("help explains topics, words of the shell and verbs", async () => {
   const shell = new FakeShell();
   assert.match(await shell.run("help"), /help quoting/);
