@@ -13,6 +13,7 @@ import { type Expanded, Expander } from "./expansion.ts";
 import { complain, explained } from "./explained.ts";
 import { textOf } from "./input.ts";
 import { OpenFiles } from "./open_files.ts";
+import { keepOpen, withRedirections } from "./own_redirections.ts";
 import { type PipelineStage, runPipeline } from "./pipeline.ts";
 import { redirected } from "./redirections.ts";
 import { runStage, type StageRun } from "./stage_run.ts";
@@ -66,13 +67,7 @@ export class CommandRunner {
     return await explained(this.#evaluator, async () => {
       if (command.kind !== "simple") return await this.#compound(command, tested);
       const ready = await this.#ready(command, false);
-      using open = new OpenFiles();
-      const streams = await this.#redirected(command, open);
-      try {
-        return await this.#simple(ready, tested, { streams });
-      } finally {
-        this.#keep(streams, open);
-      }
+      return await this.#inPlace(command, (streams) => this.#simple(ready, tested, { streams }));
     });
   }
 
@@ -120,9 +115,10 @@ export class CommandRunner {
         session.streams = run.streams;
         return await evaluator.contained(() =>
           explained(evaluator, async () => {
-            using open = new OpenFiles();
-            const streams = await this.#redirected(command, open);
-            return await this.#simple(ready, tested, { ...run, streams });
+            return await this.#inPlace(
+              command,
+              (streams) => this.#simple(ready, tested, { ...run, streams }),
+            );
           })
         );
       },
@@ -130,29 +126,28 @@ export class CommandRunner {
   }
 
   async #compound(command: CompoundCommand, tested: boolean): Promise<number> {
-    const { session } = this.#evaluator;
     this.#evaluator.job?.begin();
-    using open = new OpenFiles();
-    const before = session.streams;
-    session.streams = await this.#redirected(command, open);
-    session.redirected++;
-    try {
-      return await this.#evaluator.compound(command, tested);
-    } finally {
-      session.redirected--;
-      session.streams = before;
-    }
+    return await this.#inPlace(command, () => this.#evaluator.compound(command, tested));
   }
 
-  /** After an `exec` without a command, what it has opened stays open. */
-  #keep(streams: Streams, open: OpenFiles): void {
-    if (!this.#kept) return;
-    this.#kept = false;
+  /** Runs a command with its redirections; after an `exec` without a command they stay. */
+  async #inPlace(
+    command: Command,
+    run: (streams: Streams) => Promise<number>,
+  ): Promise<number> {
     const { session } = this.#evaluator;
-    session.streams = streams;
-    session.files.take(open);
-    // What is around a compound command's own redirections comes back behind it.
-    if (session.redirected === 0) session.files.keepOnly(new Set(streams.descriptors.values()));
+    using open = new OpenFiles();
+    const streams = await this.#redirected(command, open);
+    const { redirections } = command;
+    try {
+      return await withRedirections(session, { redirections, streams, open }, () => run(streams));
+    } finally {
+      if (this.#kept) {
+        this.#kept = false;
+        session.streams = streams;
+        keepOpen(session, open);
+      }
+    }
   }
 
   #redirected({ redirections }: Command, open: OpenFiles): Promise<Streams> {
@@ -231,7 +226,7 @@ export class CommandRunner {
     }
     const runIt = async () => {
       if (stage.kind === "function") {
-        return await callFunction(stage, evaluator, tested, run.streams);
+        return await callFunction(stage, evaluator, tested);
       }
       return await runStage(stage, run, evaluator, {
         evaluate: (text, name) => runLines(text, name, evaluator, tested),

@@ -84,8 +84,8 @@ export class Session {
   status = 0;
   /** The process or job that `&` has started last, `$!`. */
   lastJob: string | undefined;
-  /** How many compound commands it is in, whose redirections end with them. */
-  redirected = 0;
+  /** The descriptors that come back behind the commands it is in, whose redirections cover them. */
+  readonly covered: (readonly number[])[] = [];
   /** How many texts it is in that commands have it run. */
   texts = 0;
   /** How many loops and functions it is in, for `break` and `return`. */
@@ -125,7 +125,6 @@ export class Session {
     if (origin === undefined) return;
     this.status = origin.status;
     this.lastJob = origin.lastJob;
-    this.redirected = origin.redirected;
     this.texts = origin.texts;
     this.loops = origin.loops;
     this.functionDepth = origin.functionDepth;
