@@ -457,6 +457,12 @@ export const shLines: Readonly<Record<string, readonly string[]>> = {
     "(exec sh -c 'exit 3') || echo $?",
     "x=1; unset x y; echo ${x-gone}",
     "umask > /dev/null; echo ok",
+    "umask 022; (umask 077; touch a; : > c); touch b; : > d; stat -c %a a b c d; umask",
+    "umask 022; x=$(umask 027; umask; touch a); touch b; echo $x; stat -c %a a b",
+    "umask 022; umask 077 | cat; { umask 007; umask; } & wait; umask; echo ':' > f; stat -c %a f",
+    "umask 002; umask -S; umask g-w,o=; umask; umask u=rwx,go+rx; umask -S; umask a-w; umask",
+    "umask 077; umask g=u; umask; umask +x; umask; umask o=g-r,u-w; umask -S; umask 0; umask -S",
+    "umask 0077; umask -- 022; umask; umask u=q 2> /dev/null || echo no",
     "printf '%s-%s\\n' a b c d; printf '%d %x\\n' 10 255; printf 'a\\tb\\n'",
   ],
   jobs: [

@@ -1,5 +1,5 @@
 /**
- * `cd`, `pwd` and `umask`.
+ * `cd` and `pwd`.
  *
  * @module
  */
@@ -8,8 +8,6 @@ import { UsageError } from "../../ffi/errors.ts";
 import type { Builtin, BuiltinPlace } from "./builtin.ts";
 import { atMost } from "./builtin_usage.ts";
 import { hostFailure } from "./host_failure.ts";
-
-const UMASK = "umask 077";
 
 /** The words about the folder that paths start from. */
 export const folderBuiltins: Readonly<Record<string, Builtin>> = {
@@ -23,17 +21,7 @@ export const folderBuiltins: Readonly<Record<string, Builtin>> = {
       return 0;
     },
   },
-  umask: { usage: "[MASK]", summary: "Choose what others may not do with new files", run: umask },
 };
-
-async function umask([mask, ...more]: readonly string[], place: BuiltinPlace): Promise<number> {
-  atMost(0, more, UMASK);
-  if (mask === undefined) {
-    await place.context.print(`${Deno.umask().toString(8).padStart(4, "0")}\n`);
-  } else if (/^[0-7]{1,4}$/.test(mask)) Deno.umask(parseInt(mask, 8));
-  else throw new UsageError(`"${mask}" is no octal number`, { hint: UMASK });
-  return 0;
-}
 
 async function cd(words: readonly string[], { session, context }: BuiltinPlace): Promise<number> {
   const names = words[0] === "--" ? words.slice(1) : words;

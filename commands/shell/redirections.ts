@@ -13,9 +13,10 @@ import type { OpenFiles } from "./open_files.ts";
 import type { Session } from "./session.ts";
 import type { Streams } from "./streams.ts";
 import type { Redirection } from "./tree.ts";
+import { underUmask } from "./umask.ts";
 import { WordFailure } from "./word_failure.ts";
 
-/** What a new file may be read and written by, before the process's umask. */
+/** What a new file may be read and written by, before the shell's umask. */
 const MODE = 0o666;
 const { RDONLY, WRONLY, RDWR, CREAT, TRUNC, APPEND, NOCTTY } = OpenFlag;
 const FLAGS = {
@@ -79,7 +80,9 @@ async function leading(
   const path = resolve(session.cwd, word);
   if (word === "") throw new HostError("open", Errno.ENOENT, { path: '""' });
   const flags = FLAGS[operator as keyof typeof FLAGS] | NOCTTY;
-  if (!await isFifo(path)) return open.own(openFile(path, flags, MODE));
+  if (!await isFifo(path)) {
+    return open.own(underUmask(session.umask, () => openFile(path, flags, MODE)));
+  }
   waiting();
   return open.own(await openFileSlowly(path, flags, MODE));
 }

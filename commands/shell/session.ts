@@ -99,6 +99,7 @@ export class Session {
   readonly #stderr: number | undefined;
   readonly #tell: ((text: string) => void) | undefined;
   #cwd: string | undefined;
+  #umask: number | undefined;
 
   /**
    * @param options What it is made of
@@ -130,6 +131,7 @@ export class Session {
     this.functionDepth = origin.functionDepth;
     this.current = origin.current;
     this.#cwd = origin.cwd;
+    this.#umask = origin.umask;
   }
 
   /**
@@ -172,6 +174,16 @@ export class Session {
       Deno.readDirSync(path)[Symbol.iterator]().next(); // refused as chdir(2) would be
       this.#cwd = path;
     } else Deno.chdir(path);
+  }
+
+  /** What others may not do with the files that it makes; the process's if it is no subshell. */
+  get umask(): number {
+    return this.#umask ?? Deno.umask();
+  }
+
+  set umask(mask: number) {
+    if (this.inner) this.#umask = mask;
+    else Deno.umask(mask);
   }
 
   /**
