@@ -178,6 +178,11 @@ export const shLines: Readonly<Record<string, readonly string[]>> = {
     "i=0; seq 3 | while read n; do i=$((i+n)); echo $i; done; echo $i",
     "echo x | cat | false || echo $?",
     "cd / | pwd > /dev/null; echo ok",
+    "set +e; while :; do echo y; done | head -n 1",
+    "while :; do echo y || true; done | head -n 1; echo $?",
+    "set +e; { trap 'echo no >&2' EXIT; while :; do printf '' ; echo y; done; } 2>&1 | head -n 1",
+    "set +e; f() { while :; do eval 'command echo y'; done; }; f | head -n 1; echo $?",
+    "mkfifo p; { (set +e; while :; do echo y; done > p); echo $? > f; } & head -n 1 < p; wait; cat f",
   ],
   lists: [
     "true && echo a || echo b",

@@ -125,6 +125,7 @@ export class Evaluator {
     try {
       status = await run();
     } catch (thrown) {
+      if (thrown instanceof Leave && thrown.killed) this.session.traps.clear();
       if (thrown instanceof Leave || thrown instanceof Return) ({ status } = thrown);
       else if (thrown instanceof LoopExit) status = 0;
       else throw thrown;

@@ -39,6 +39,12 @@ Deno.test("a stage that ends early ends the ones before it, silently", async () 
   assert.equal(shell.notes, "lingering\n");
 });
 
+Deno.test("a loop of built-ins ends with its reader, where a person types too", async () => {
+  const shell = new FakeShell();
+  assert.equal(await shell.run("while :; do echo y; done | head -n 1"), "y\n");
+  assert.equal(shell.session.leaving, undefined);
+});
+
 Deno.test("a pipeline's status is its last stage's, and an earlier failure is told", async () => {
   const shell = new FakeShell();
   await shell.run("fail | status 0");
