@@ -139,7 +139,11 @@ async function programStage(
   session: Session,
   { assigned = {} }: StageOptions,
 ): Promise<Stage> {
-  const environment = { ...session.variables.environment, PWD: session.cwd, ...assigned };
+  const environment = {
+    ...session.variables.environment,
+    PWD: session.folder.logical,
+    ...assigned,
+  };
   let path: string | undefined;
   try {
     path = await findProgram(name.text, assigned.PATH ?? searchPath(session), session.cwd);
