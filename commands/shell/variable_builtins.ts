@@ -23,8 +23,7 @@ export const variableBuiltins: Readonly<Record<string, Builtin>> = {
     run: async (words, place) => {
       const { variables } = place.session;
       if (words.length === 0 || words[0] === "-p") {
-        const all = Object.entries(variables.environment).sort();
-        return await show(all, "export ", place);
+        return await show(variables.exported(), "export ", place);
       }
       for (const [name, value] of assignments(words)) variables.export(name, value);
       return 0;
@@ -95,12 +94,13 @@ function* assignments(
 }
 
 async function show(
-  variables: readonly (readonly [string, string])[],
+  variables: readonly (readonly [string, string | undefined])[],
   before: string,
   { context }: BuiltinPlace,
 ): Promise<number> {
   for (const [name, value] of variables) {
-    await context.print(`${before}${name}='${value.replaceAll("'", "'\\''")}'\n`);
+    const shown = value === undefined ? "" : `='${value.replaceAll("'", "'\\''")}'`;
+    await context.print(`${before}${name}${shown}\n`);
   }
   return 0;
 }

@@ -7,7 +7,8 @@
 import { UsageError } from "../../ffi/errors.ts";
 
 interface Variable {
-  readonly value: string;
+  /** Left out in one that is only marked, to be exported once it has a value. */
+  readonly value?: string;
   readonly exported: boolean;
 }
 
@@ -61,10 +62,10 @@ export class Variables {
    * Moves a variable into the environment.
    *
    * @param name Its name
-   * @param value Its value; the one it has, or nothing, if left out
+   * @param value Its value; the one that it has, or will have, if left out
    */
-  export(name: string, value: string = this.get(name) ?? ""): void {
-    this.#put(name, { value, exported: true });
+  export(name: string, value: string | undefined = this.get(name)): void {
+    this.#put(name, { ...(value === undefined ? {} : { value }), exported: true });
   }
 
   /**
@@ -115,7 +116,7 @@ export class Variables {
   get environment(): Record<string, string> {
     const environment: Record<string, string> = {};
     for (const [name, { value, exported }] of this.#variables) {
-      if (exported) environment[name] = value;
+      if (exported && value !== undefined) environment[name] = value;
     }
     return environment;
   }
@@ -127,14 +128,24 @@ export class Variables {
 
   /** The shell's own variables by name, in order. */
   own(): [name: string, value: string][] {
-    return [...this.#variables].filter(([, { exported }]) => !exported)
-      .map(([name, { value }]): [string, string] => [name, value])
-      .sort(([a], [b]) => a < b ? -1 : 1);
+    return this.#listed().flatMap(([name, { value, exported }]): [string, string][] =>
+      exported || value === undefined ? [] : [[name, value]]
+    );
+  }
+
+  /** Those that are exported, or will be once they have a value, in order. */
+  exported(): [name: string, value: string | undefined][] {
+    return this.#listed().filter(([, { exported }]) => exported)
+      .map(([name, { value }]) => [name, value]);
   }
 
   /** All names that have a value, in order. */
   names(): string[] {
-    return [...this.#variables.keys()].sort();
+    return this.#listed().filter(([, { value }]) => value !== undefined).map(([name]) => name);
+  }
+
+  #listed(): [name: string, variable: Variable][] {
+    return [...this.#variables].sort(([a], [b]) => a < b ? -1 : 1);
   }
 
   #put(name: string, variable: Variable | undefined): void {
@@ -145,7 +156,8 @@ export class Variables {
     if (!exported) return;
     if (!this.#shared) {
       this.#diverged ||= !FOLDERS.has(name);
-    } else if (variable?.exported === true) Deno.env.set(name, variable.value);
-    else Deno.env.delete(name);
+    } else if (variable?.exported === true && variable.value !== undefined) {
+      Deno.env.set(name, variable.value);
+    } else Deno.env.delete(name);
   }
 }
