@@ -459,6 +459,8 @@ export const shLines: Readonly<Record<string, readonly string[]>> = {
     "IFS=' :' read a b << E\n 1 : 2 : \nE\necho \"<$a><$b>\"",
     'read x < /dev/null || echo end $? "<$x>"',
     "printf 'no newline' | { read x || echo \"got $x\"; }",
+    "printf '\\357\\273\\277a\\n' | { read x; echo $x | od -c; }",
+    "x=$(printf '\\357\\273\\277a'); echo $x | od -c",
     'while IFS= read -r l; do echo "[$l]"; done << E\n a\n\n b \nE',
     "cd /; pwd; cd - > /dev/null; cd; echo ok",
     "mkdir -p a/b; cd a/b; cd ..; basename $(pwd)",
