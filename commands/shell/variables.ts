@@ -12,6 +12,12 @@ interface Variable {
   readonly exported: boolean;
 }
 
+/** What a function's own variable hides. */
+interface Hidden {
+  readonly variable: Variable | undefined;
+  readonly frozen: boolean;
+}
+
 /** Those that follow a subshell's folder: no verb asks for them. */
 const FOLDERS: ReadonlySet<string> = new Set(["PWD", "OLDPWD"]);
 
@@ -19,7 +25,7 @@ const FOLDERS: ReadonlySet<string> = new Set(["PWD", "OLDPWD"]);
 export class Variables {
   readonly #variables: Map<string, Variable>;
   readonly #readonly: Set<string>;
-  readonly #scopes: Map<string, Variable | undefined>[] = [];
+  readonly #scopes: Map<string, Hidden>[] = [];
   readonly #shared: boolean;
   #diverged = false;
 
@@ -93,7 +99,11 @@ export class Variables {
 
   /** Ends them: what they had hidden is back. */
   leave(): void {
-    for (const [name, variable] of this.#scopes.pop() ?? []) this.#put(name, variable);
+    for (const [name, { variable, frozen }] of this.#scopes.pop() ?? []) {
+      this.#readonly.delete(name); // what the function has kept as it is was its own
+      this.#put(name, variable);
+      if (frozen) this.#readonly.add(name);
+    }
   }
 
   /**
@@ -109,7 +119,8 @@ export class Variables {
         hint: `name() { local ${name}; …; }`,
       });
     }
-    if (!scope.has(name)) scope.set(name, this.#variables.get(name));
+    if (scope.has(name)) return;
+    scope.set(name, { variable: this.#variables.get(name), frozen: this.#readonly.has(name) });
   }
 
   /** Those that programs are given. */
