@@ -23,6 +23,9 @@ import type {
   Script,
 } from "./tree.ts";
 
+/** What a process can say at its end (exit(3)); a function may return more. */
+const MOST_STATUS = 0xff;
+
 /** Runs trees that were parsed from one text, in one shell. */
 export class Evaluator {
   readonly origin: Origin;
@@ -131,7 +134,7 @@ export class Evaluator {
       else throw thrown;
     }
     try {
-      return await this.#commands.atExit(status);
+      return await this.#commands.atExit(status) & MOST_STATUS;
     } finally {
       this.session.files[Symbol.dispose]();
     }

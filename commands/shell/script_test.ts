@@ -110,3 +110,11 @@ Deno.test("a shell's folder is the way there, from the one that it was started i
     "",
   ]);
 });
+
+Deno.test("$PPID is the process that has started the shell, in subshells too", async () => {
+  await using home = new HvshHome();
+  const { stdout } = await home.line("echo $$; hvsh -c 'echo $PPID; (echo $PPID); env'; true");
+  const [own, outer, inner] = stdout.split("\n");
+  assert.deepEqual([outer, inner], [own, own]);
+  assert.ok(!stdout.includes("PPID="));
+});

@@ -116,10 +116,11 @@ async function set(words: readonly string[], place: BuiltinPlace): Promise<numbe
       return 0;
     }
     if (!/^[-+]./.test(word)) break;
-    if (word === "-o" || word === "+o") setByName(session, words[++at], word === "-o");
-    else {for (const letter of word.slice(1)) {
-        setOption(session, OPTIONS[letter], letter, word[0] === "-");
-      }}
+    const on = word.startsWith("-");
+    for (const letter of word.slice(1)) {
+      if (letter === "o") setByName(session, words[++at], on);
+      else setOption(session, OPTIONS[letter], letter, on);
+    }
   }
   if (at < words.length) session.words = words.slice(at);
   return 0;

@@ -37,6 +37,7 @@ export class Variables {
       this.#variables = new Map(
         environment.map(([name, value]) => [name, { value, exported: true }]),
       );
+      this.#variables.set("PPID", { value: String(Deno.ppid), exported: false });
       this.#readonly = new Set();
       return;
     }
