@@ -276,6 +276,8 @@ export const shLines: Readonly<Record<string, readonly string[]>> = {
     "f() { local x; readonly x; echo in; }; x=1; f; x=2; echo $x; f; echo $?",
     "f() { local x=1; readonly x; (x=2; echo no) || echo kept; }; f; echo ${x-unset}; x=3; echo $x",
     "readonly x=1; f() { local x; echo $x; }; f; (x=2; echo no) || echo kept",
+    "f() { (local y=2; echo $y); x=$(local z=3; echo $z); echo $x $y $z; }; f",
+    "f() { local x=1; (local x=2; echo $x) | cat; echo $x; }; f",
     "f() (x=in; echo $x); x=out; f; echo $x",
     "f() { [ $1 -le 1 ] && { echo 1; return; }; echo $(( $1 * $(f $(($1-1))) )); }; f 6",
     "f() { [ $1 = 0 ] && return 0; echo $1; f $(($1-1)); }; f 3",

@@ -44,6 +44,7 @@ export class Variables {
     this.#variables = new Map(origin.#variables);
     this.#readonly = new Set(origin.#readonly);
     this.#diverged = origin.#diverged;
+    if (origin.#scopes.length > 0) this.enter(); // a function's subshell is in the function
   }
 
   /**
