@@ -57,7 +57,7 @@ export class InnerShell {
       words,
     });
     const session = outer.fork();
-    session.changeFolder(this.#cwd);
+    session.folder.change(this.#cwd);
     await runText(source, undefined, session, signal);
     this.status = await finish(session, signal);
     this.notes = written(errors);

@@ -13,12 +13,14 @@ import { personBuiltins } from "./person_builtins.ts";
 import { readBuiltin } from "./read_builtin.ts";
 import { test } from "./test_builtin.ts";
 import { textBuiltins } from "./text_builtins.ts";
+import { umaskBuiltin } from "./umask.ts";
 import { variableBuiltins } from "./variable_builtins.ts";
 
 /** The table of these words. */
 export const builtins: Readonly<Record<string, Builtin>> = {
   ...personBuiltins,
   ...folderBuiltins,
+  umask: umaskBuiltin,
   ...variableBuiltins,
   read: readBuiltin,
   ...flowBuiltins,

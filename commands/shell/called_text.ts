@@ -8,7 +8,6 @@ import { Leave, Return } from "./control_flow.ts";
 import type { Evaluator } from "./evaluator.ts";
 import { parseStatement } from "./parser.ts";
 import type { Stage } from "./stages.ts";
-import type { Streams } from "./streams.ts";
 import { ShellSyntaxError } from "./syntax_error.ts";
 
 const USAGE_STATUS = 2;
@@ -21,24 +20,21 @@ const MOST_CALLS = 1000;
  * @param stage The function and its words
  * @param evaluator What runs the command that calls it
  * @param tested Whether somebody asks for the status
- * @param streams Where its commands read and write
  * @returns Its exit status
  */
 export async function callFunction(
   { function: { body, origin }, words }: Stage & { kind: "function" },
   evaluator: Evaluator,
   tested: boolean,
-  streams: Streams,
 ): Promise<number> {
   const { session } = evaluator;
   if (session.functionDepth >= MOST_CALLS) {
     session.note(`hvsh: Functions call each other more than ${MOST_CALLS} deep`);
     throw new Leave(USAGE_STATUS);
   }
-  const before = { words: session.words, streams: session.streams, loops: session.loops };
+  const before = { words: session.words, loops: session.loops };
   session.functionDepth++;
-  session.redirected++;
-  Object.assign(session, { words, streams, loops: 0 });
+  Object.assign(session, { words, loops: 0 });
   try {
     await null; // unwinds the stack
     return await evaluator.with({ origin }).command(body, tested);
@@ -47,7 +43,6 @@ export async function callFunction(
     throw thrown;
   } finally {
     session.functionDepth--;
-    session.redirected--;
     Object.assign(session, before);
   }
 }

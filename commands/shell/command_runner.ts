@@ -3,26 +3,26 @@
  *
  * @module
  */
-import { HvshError } from "../../ffi/errors.ts";
 import { makePipe } from "../../ffi/pipe.ts";
 import { callFunction, runLines } from "./called_text.ts";
 import { builtins } from "./builtins.ts";
-import { complaint } from "./complaint.ts";
+import { commandWords, fieldsOf } from "./command_words.ts";
 import { Leave } from "./control_flow.ts";
 import type { Evaluator } from "./evaluator.ts";
 import { type Expanded, Expander } from "./expansion.ts";
+import { complain, explained } from "./explained.ts";
 import { textOf } from "./input.ts";
 import { OpenFiles } from "./open_files.ts";
+import { keepOpen, withRedirections } from "./own_redirections.ts";
 import { type PipelineStage, runPipeline } from "./pipeline.ts";
 import { redirected } from "./redirections.ts";
 import { runStage, type StageRun } from "./stage_run.ts";
-import { type Stage, stageOf } from "./stages.ts";
+import { type Stage, stageOf, type StageOptions } from "./stages.ts";
 import type { Streams } from "./streams.ts";
 import type { Assignment, Command, CompoundCommand, Script, SimpleCommand, Word } from "./tree.ts";
-import { WordFailure } from "./word_failure.ts";
+import { Refusal, WordFailure } from "./word_failure.ts";
 
-/** Exit status when hvsh itself failed. */
-const FAILED = 125;
+const STDERR = 2;
 
 /** A command whose words are ready. */
 interface ReadyCommand {
@@ -53,7 +53,7 @@ export class CommandRunner {
    * @returns Their fields
    */
   async words(words: readonly Word[]): Promise<string[]> {
-    return (await this.#expanded(words)).map(({ text }) => text);
+    return (await fieldsOf(words, this.expander)).map(({ text }) => text);
   }
 
   /**
@@ -64,16 +64,10 @@ export class CommandRunner {
    * @returns Its exit status
    */
   async single(command: Command, tested: boolean): Promise<number> {
-    return await this.#explained(async () => {
+    return await explained(this.#evaluator, async () => {
       if (command.kind !== "simple") return await this.#compound(command, tested);
       const ready = await this.#ready(command, false);
-      using open = new OpenFiles();
-      const streams = await this.#redirected(command, open);
-      try {
-        return await this.#simple(ready, tested, { streams });
-      } finally {
-        this.#keep(streams, open);
-      }
+      return await this.#inPlace(command, (streams) => this.#simple(ready, tested, { streams }));
     });
   }
 
@@ -87,7 +81,7 @@ export class CommandRunner {
   async pipeline(commands: readonly Command[], tested: boolean): Promise<number> {
     const evaluator = this.#evaluator;
     const inners = commands.map(() => evaluator.with({ session: evaluator.session.fork() }));
-    return await this.#explained(async () => {
+    return await explained(this.#evaluator, async () => {
       const stages: PipelineStage[] = [];
       // Nothing runs and no file is overwritten if a word of one of them is wrong.
       for (const [i, command] of commands.entries()) {
@@ -108,7 +102,7 @@ export class CommandRunner {
         run: async ({ streams }) => {
           session.streams = streams;
           return await evaluator.contained(() =>
-            this.#explained(() => this.#compound(command, tested))
+            explained(evaluator, () => this.#compound(command, tested))
           );
         },
       };
@@ -120,10 +114,11 @@ export class CommandRunner {
       run: async (run) => {
         session.streams = run.streams;
         return await evaluator.contained(() =>
-          this.#explained(async () => {
-            using open = new OpenFiles();
-            const streams = await this.#redirected(command, open);
-            return await this.#simple(ready, tested, { ...run, streams });
+          explained(evaluator, async () => {
+            return await this.#inPlace(
+              command,
+              (streams) => this.#simple(ready, tested, { ...run, streams }),
+            );
           })
         );
       },
@@ -131,29 +126,28 @@ export class CommandRunner {
   }
 
   async #compound(command: CompoundCommand, tested: boolean): Promise<number> {
-    const { session } = this.#evaluator;
     this.#evaluator.job?.begin();
-    using open = new OpenFiles();
-    const before = session.streams;
-    session.streams = await this.#redirected(command, open);
-    session.redirected++;
-    try {
-      return await this.#evaluator.compound(command, tested);
-    } finally {
-      session.redirected--;
-      session.streams = before;
-    }
+    return await this.#inPlace(command, () => this.#evaluator.compound(command, tested));
   }
 
-  /** After an `exec` without a command, what it has opened stays open. */
-  #keep(streams: Streams, open: OpenFiles): void {
-    if (!this.#kept) return;
-    this.#kept = false;
+  /** Runs a command with its redirections; after an `exec` without a command they stay. */
+  async #inPlace(
+    command: Command,
+    run: (streams: Streams) => Promise<number>,
+  ): Promise<number> {
     const { session } = this.#evaluator;
-    session.streams = streams;
-    session.files.take(open);
-    // What is around a compound command's own redirections comes back behind it.
-    if (session.redirected === 0) session.files.keepOnly(new Set(streams.descriptors.values()));
+    using open = new OpenFiles();
+    const streams = await this.#redirected(command, open);
+    const { redirections } = command;
+    try {
+      return await withRedirections(session, { redirections, streams, open }, () => run(streams));
+    } finally {
+      if (this.#kept) {
+        this.#kept = false;
+        session.streams = streams;
+        keepOpen(session, open);
+      }
+    }
   }
 
   #redirected({ redirections }: Command, open: OpenFiles): Promise<Streams> {
@@ -166,20 +160,31 @@ export class CommandRunner {
     const { session } = this.#evaluator;
     this.#captured = undefined;
     this.#evaluator.at = command.span.start;
-    const words = await this.#expanded(command.words);
+    const words = await commandWords(command.words, this.expander);
     const assigned = await this.#assigned(command.assignments, words.length === 0);
     if (session.options.xtrace) this.#trace(assigned, words);
     if (words.length === 0) return { stage: undefined, assigned };
     const inputGiven = piped || session.inputGiven ||
       command.redirections.some(({ descriptor }) => descriptor === 0);
-    const stage = await stageOf(words, session, { host: command.host, assigned, inputGiven });
-    return { stage, assigned };
+    const options = { host: command.host, assigned, inputGiven };
+    return { stage: await this.#found(words, command, options), assigned };
   }
 
-  async #expanded(words: readonly Word[]): Promise<Expanded[]> {
-    const expanded: Expanded[] = [];
-    for (const word of words) expanded.push(...await this.expander.words(word));
-    return expanded;
+  /** What a command is; what is wrong with its words is said where its own stderr is. */
+  async #found(
+    words: readonly Expanded[],
+    command: SimpleCommand,
+    options: StageOptions,
+  ): Promise<Stage> {
+    try {
+      return await stageOf(words, this.#evaluator.session, options);
+    } catch (error) {
+      const own = command.redirections.some(({ descriptor }) => descriptor === STDERR);
+      if (!(error instanceof WordFailure) || !own) throw error;
+      using open = new OpenFiles();
+      const streams = await this.#redirected(command, open);
+      throw new Refusal(complain(error, this.#evaluator, streams));
+    }
   }
 
   /** The values of assignments; those without a command are the shell's own, and at once. */
@@ -221,7 +226,7 @@ export class CommandRunner {
     }
     const runIt = async () => {
       if (stage.kind === "function") {
-        return await callFunction(stage, evaluator, tested, run.streams);
+        return await callFunction(stage, evaluator, tested);
       }
       return await runStage(stage, run, evaluator, {
         evaluate: (text, name) => runLines(text, name, evaluator, tested),
@@ -302,26 +307,5 @@ export class CommandRunner {
       throw thrown;
     }
     return status;
-  }
-
-  /** Says what went wrong before a command ran. */
-  async #explained(run: () => Promise<number>): Promise<number> {
-    const { session, origin, at, job } = this.#evaluator;
-    try {
-      return await run();
-    } catch (error) {
-      if (error instanceof WordFailure) {
-        job?.begin();
-        session.note(complaint(error.cause, origin, error.span, error.verb));
-        const status = error.cause instanceof HvshError ? error.cause.exitStatus : FAILED;
-        if (error.fatal && !session.interactive) throw new Leave(status);
-        return status;
-      }
-      // What the host has no room for, descriptors say, ends the command and not the shell.
-      if (!(error instanceof HvshError)) throw error;
-      job?.begin();
-      session.note(complaint(error, { ...origin, at }));
-      return error.exitStatus;
-    }
   }
 }

@@ -6,8 +6,11 @@
 
 /** The shell, or the subshell, is left. */
 export class Leave {
-  /** @param status Its exit status */
-  constructor(readonly status: number) {}
+  /**
+   * @param status Its exit status
+   * @param killed Whether nothing is left of it that could run a trap
+   */
+  constructor(readonly status: number, readonly killed = false) {}
 }
 
 /** A function or a script that `.` reads is left. */

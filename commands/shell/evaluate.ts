@@ -33,8 +33,10 @@ export async function evaluate(
   try {
     await evaluator.script(script, false);
   } catch (thrown) {
-    if (thrown instanceof Leave) session.leaving = session.status = thrown.status;
-    else if (thrown instanceof Interrupted) {
+    if (thrown instanceof Leave) {
+      session.leaving = session.status = thrown.status;
+      if (thrown.killed) session.traps.clear();
+    } else if (thrown instanceof Interrupted) {
       session.status = SIGINT_STATUS;
       if (!session.interactive) session.leaving = SIGINT_STATUS;
     } else if (thrown instanceof Return) session.status = thrown.status;

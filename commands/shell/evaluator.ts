@@ -23,6 +23,9 @@ import type {
   Script,
 } from "./tree.ts";
 
+/** What a process can say at its end (exit(3)); a function may return more. */
+const MOST_STATUS = 0xff;
+
 /** Runs trees that were parsed from one text, in one shell. */
 export class Evaluator {
   readonly origin: Origin;
@@ -125,12 +128,13 @@ export class Evaluator {
     try {
       status = await run();
     } catch (thrown) {
+      if (thrown instanceof Leave && thrown.killed) this.session.traps.clear();
       if (thrown instanceof Leave || thrown instanceof Return) ({ status } = thrown);
       else if (thrown instanceof LoopExit) status = 0;
       else throw thrown;
     }
     try {
-      return await this.#commands.atExit(status);
+      return await this.#commands.atExit(status) & MOST_STATUS;
     } finally {
       this.session.files[Symbol.dispose]();
     }
@@ -202,7 +206,10 @@ export class Evaluator {
     await this.#rounds(async (round) => {
       for (const value of values) {
         session.variables.set(name, value);
-        status = await round(async () => await this.script(body, tested));
+        await round(async () => {
+          status = 0; // which `break` and `continue` leave
+          status = await this.script(body, tested);
+        });
       }
     });
     return status;
@@ -211,14 +218,13 @@ export class Evaluator {
   async #loop({ kind, condition, body }: LoopCommand, tested: boolean): Promise<number> {
     let status = 0;
     await this.#rounds(async (round) => {
-      for (;;) {
-        let over = false;
-        const result = await round(async () => {
+      for (let over = false; !over;) {
+        await round(async () => {
           over = (await this.script(condition, true) === 0) !== (kind === "while");
-          return over ? status : await this.script(body, tested);
+          if (over) return;
+          status = 0; // which `break` and `continue` leave
+          status = await this.script(body, tested);
         });
-        if (over) return;
-        status = result;
       }
     });
     return status;
@@ -226,17 +232,16 @@ export class Evaluator {
 
   /** Runs a loop, which `break` and `continue` of its rounds are about. */
   async #rounds(
-    loop: (round: (body: () => Promise<number>) => Promise<number>) => Promise<void>,
+    loop: (round: (body: () => Promise<void>) => Promise<void>) => Promise<void>,
   ): Promise<void> {
     const { session } = this;
-    const round = async (body: () => Promise<number>) => {
+    const round = async (body: () => Promise<void>) => {
       await turn();
       this.checkInterrupted();
       try {
-        return await body();
+        await body();
       } catch (thrown) {
         if (!(thrown instanceof LoopExit) || !thrown.again || thrown.levels > 1) throw thrown;
-        return 0;
       }
     };
     session.loops++;
@@ -247,7 +252,6 @@ export class Evaluator {
       if (thrown.levels > 1 && session.loops > 1) {
         throw new LoopExit(thrown.levels - 1, thrown.again);
       }
-      session.status = 0;
     } finally {
       session.loops--;
     }

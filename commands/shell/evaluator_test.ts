@@ -39,6 +39,12 @@ Deno.test("a stage that ends early ends the ones before it, silently", async () 
   assert.equal(shell.notes, "lingering\n");
 });
 
+Deno.test("a loop of built-ins ends with its reader, where a person types too", async () => {
+  const shell = new FakeShell();
+  assert.equal(await shell.run("while :; do echo y; done | head -n 1"), "y\n");
+  assert.equal(shell.session.leaving, undefined);
+});
+
 Deno.test("a pipeline's status is its last stage's, and an earlier failure is told", async () => {
   const shell = new FakeShell();
   await shell.run("fail | status 0");
@@ -239,6 +245,28 @@ Deno.test("what a verb complains of goes where its stderr goes", () =>
       await Deno.readTextFile("said"),
       "hvsh: fail: It went wrong\n  try: do it right\nlingering\n",
     );
+  }));
+
+Deno.test("what is wrong with a command's words is said where its own stderr goes", () =>
+  inFolder(async () => {
+    const shell = new FakeShell();
+    assert.equal(
+      await shell.run("status --bogus 2> log || cat log"),
+      [
+        "hvsh: status: There is no flag --bogus",
+        "  status --bogus 2> log || cat log",
+        "         ^",
+        "  try: hvsh status --help",
+        "",
+      ].join("\n"),
+    );
+    await shell.run("nosuch > /dev/null 2>&1; nosuch 2> /dev/null | cat");
+    assert.equal(shell.session.status, 127);
+    assert.equal(shell.notes, "");
+    await Deno.writeTextFile("keep", "kept");
+    await shell.run("nosuch > keep");
+    assert.match(shell.notes, /no verb and no program in PATH called "nosuch"/);
+    assert.equal(await Deno.readTextFile("keep"), "kept");
   }));
 
 Deno.test("help explains topics, words of the shell and verbs", async () => {

@@ -139,7 +139,7 @@ export class Expander {
           : undefined;
         if (home !== undefined) pieces.push(...home);
         else pieces.push({ kind: part.quoted ? "quoted" : "plain", text: part.text });
-      } else pieces.push(...await this.#expansion(part));
+      } else for (const piece of await this.#expansion(part)) pieces.push(piece); // of any number
     }
     return pieces;
   }

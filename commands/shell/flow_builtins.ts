@@ -14,8 +14,6 @@ import { CommandError, findProgram } from "./program.ts";
 import type { Session } from "./session.ts";
 import { searchPath } from "./search_path.ts";
 
-const MOST_STATUS = 255;
-
 /** How many files are being read, which `return` leaves. */
 let sources = 0;
 
@@ -70,9 +68,7 @@ export const flowBuiltins: Readonly<Record<string, Builtin>> = {
 
 function status(words: readonly string[], session: Session, hint: string): number {
   atMost(1, words, hint);
-  const result = words[0] === undefined ? session.status : number(words[0], hint);
-  if (result > MOST_STATUS) throw new UsageError(`Exit status ${result} is above ${MOST_STATUS}`);
-  return result;
+  return words[0] === undefined ? session.status : number(words[0], hint);
 }
 
 function aboutLoops(words: readonly string[], session: Session): boolean {
@@ -86,7 +82,7 @@ function leaveLoop(words: readonly string[], session: Session, again: boolean): 
   const levels = words[0] === undefined ? 1 : number(words[0], hint);
   if (levels === 0) throw new UsageError("Loops are counted from 1", { hint });
   if (session.loops === 0) return 0; // as in dash
-  throw new LoopExit(levels, again);
+  throw new LoopExit(Math.min(levels, session.loops), again);
 }
 
 async function source(words: readonly string[], place: BuiltinPlace): Promise<number> {
@@ -133,7 +129,7 @@ async function exec(words: readonly string[], place: BuiltinPlace): Promise<numb
     place.keepStreams();
     return 0;
   }
-  throw new Leave(await place.command(words, false));
+  throw new Leave(await place.command(words, false), true);
 }
 
 async function command(words: readonly string[], place: BuiltinPlace): Promise<number> {

@@ -1,5 +1,5 @@
 /**
- * `cd`, `pwd` and `umask`.
+ * `cd` and `pwd`.
  *
  * @module
  */
@@ -9,52 +9,59 @@ import type { Builtin, BuiltinPlace } from "./builtin.ts";
 import { atMost } from "./builtin_usage.ts";
 import { hostFailure } from "./host_failure.ts";
 
-const UMASK = "umask 077";
-
 /** The words about the folder that paths start from. */
 export const folderBuiltins: Readonly<Record<string, Builtin>> = {
-  cd: { usage: "[FOLDER | -]", summary: "Change the folder that paths start from", run: cd },
+  cd: {
+    usage: "[FOLDER | -]",
+    summary: "Change the folder that paths start from",
+    run: cd,
+  },
   pwd: {
-    usage: "",
+    usage: "[-L | -P]",
     summary: "Show that folder",
     run: async (words, { session, context }) => {
-      atMost(0, words.filter((word) => word !== "-P" && word !== "-L"), "pwd");
-      await context.print(`${session.cwd}\n`);
+      const { physical, operands } = parse(words);
+      atMost(0, operands, "pwd [-L | -P]");
+      await context.print(`${physical ? session.cwd : session.folder.logical}\n`);
       return 0;
     },
   },
-  umask: { usage: "[MASK]", summary: "Choose what others may not do with new files", run: umask },
 };
 
-async function umask([mask, ...more]: readonly string[], place: BuiltinPlace): Promise<number> {
-  atMost(0, more, UMASK);
-  if (mask === undefined) {
-    await place.context.print(`${Deno.umask().toString(8).padStart(4, "0")}\n`);
-  } else if (/^[0-7]{1,4}$/.test(mask)) Deno.umask(parseInt(mask, 8));
-  else throw new UsageError(`"${mask}" is no octal number`, { hint: UMASK });
-  return 0;
+/** `-P` is about the folder itself, `-L` about the way there; the last one counts. */
+function parse(words: readonly string[]): { physical: boolean; operands: readonly string[] } {
+  let physical = false;
+  let at = 0;
+  for (; /^-[LP]+$/.test(words[at] ?? ""); at++) physical = words[at]!.endsWith("P");
+  return { physical, operands: words.slice(words[at] === "--" ? at + 1 : at) };
 }
 
 async function cd(words: readonly string[], { session, context }: BuiltinPlace): Promise<number> {
-  const names = words[0] === "--" ? words.slice(1) : words;
-  atMost(1, names, "cd FOLDER");
-  const { variables } = session;
-  const back = names[0] === "-";
-  const target = back ? variables.get("OLDPWD") : names[0] ?? variables.get("HOME");
+  const { physical, operands } = parse(words);
+  atMost(1, operands, "cd FOLDER");
+  const { variables, folder } = session;
+  const [name] = operands;
+  const back = name === "-";
+  const target = back ? variables.get("OLDPWD") : name ?? variables.get("HOME");
   if (target === undefined || target === "") {
     throw new UsageError(`Cannot change the folder: ${back ? "OLDPWD" : "HOME"} is not set`, {
       hint: "cd FOLDER",
     });
   }
-  const before = session.cwd;
+  const before = folder.logical;
   const path = resolve(before, target);
   try {
-    session.changeFolder(path);
+    folder.change(physical ? Deno.realPathSync(from(session.cwd, target)) : path);
   } catch (error) {
     throw hostFailure(error, "chdir", path);
   }
   variables.export("OLDPWD", before);
-  variables.export("PWD", session.cwd);
-  if (back) await context.print(`${session.cwd}\n`);
+  variables.export("PWD", folder.logical);
+  if (back) await context.print(`${folder.logical}\n`);
   return 0;
+}
+
+/** A path on which `..` is still to be followed. */
+function from(cwd: string, target: string): string {
+  return target.startsWith("/") ? target : `${cwd}/${target}`;
 }

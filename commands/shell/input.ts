@@ -51,7 +51,7 @@ export async function* objectsOf(descriptor: number, signal: AbortSignal): Async
  * @returns The text
  */
 export async function textOf(descriptor: number, signal: AbortSignal): Promise<string> {
-  const decoder = new TextDecoder();
+  const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
   let text = "";
   for await (const bytes of bytesOf(descriptor, signal)) {
     text += decoder.decode(bytes, { stream: true });
@@ -69,7 +69,7 @@ export async function textOf(descriptor: number, signal: AbortSignal): Promise<s
 export async function lineOf(descriptor: number, signal: AbortSignal): Promise<string> {
   // What can be wound back is read in pieces, a pipe byte by byte.
   const buffer = new Uint8Array(seekBy(descriptor, 0) ? LINE_CHUNK : 1);
-  const decoder = new TextDecoder();
+  const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
   let line = "";
   for (;;) {
     const count = await readSome(descriptor, buffer, signal);

@@ -166,7 +166,7 @@ export class Lexer {
       parts.push({ kind: "variable", name: "HOME", quoted: true, span });
       cursor.at++;
     }
-    parts.push(...this.#words.parts("word", (character) => WORD_END.test(character)));
+    for (const part of this.#words.parts("word", (end) => WORD_END.test(end))) parts.push(part);
     const span = { start, end: cursor.at };
     // Digits directly before `<` or `>` are the descriptor that is redirected.
     const digits = /^[0-9]{1,4}$/.test(cursor.source.slice(start, cursor.at));
@@ -213,7 +213,7 @@ export class Lexer {
     const parts: Part[] = [];
     while (body.character !== undefined) {
       while (body.character === "\t") body.at++;
-      parts.push(...reader.parts("lines", (character) => character === "\n"));
+      for (const part of reader.parts("lines", (character) => character === "\n")) parts.push(part);
       if (body.character === undefined) break;
       parts.push({ kind: "text", text: "\n", quoted: true });
       body.at++;

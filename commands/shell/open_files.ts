@@ -9,6 +9,11 @@ import { OwnedDescriptor } from "../../ffi/pipe.ts";
 export class OpenFiles implements Disposable {
   #descriptors: OwnedDescriptor[] = [];
 
+  /** Whether it has none. */
+  get empty(): boolean {
+    return this.#descriptors.length === 0;
+  }
+
   /**
    * Takes one.
    *
@@ -21,13 +26,14 @@ export class OpenFiles implements Disposable {
   }
 
   /**
-   * Takes all that another has.
+   * Takes those of another that somebody has.
    *
-   * @param other The other, which has none from here on
+   * @param other The other, which has them no more
+   * @param used The descriptors that somebody has
    */
-  take(other: OpenFiles): void {
-    this.#descriptors.push(...other.#descriptors);
-    other.#descriptors = [];
+  take(other: OpenFiles, used: ReadonlySet<number>): void {
+    this.#descriptors.push(...other.#descriptors.filter(({ fd }) => used.has(fd)));
+    other.#descriptors = other.#descriptors.filter(({ fd }) => !used.has(fd));
   }
 
   /**

@@ -15,6 +15,7 @@ import {
 } from "../../ffi/spawn.ts";
 import type { Job } from "./jobs.ts";
 import type { Streams } from "./streams.ts";
+import { underUmask } from "./umask.ts";
 
 /** What runs a script that names no interpreter (POSIX.1-2017 XCU 2.9.1.1). */
 const SH = "/bin/sh";
@@ -46,6 +47,8 @@ export interface Program {
   readonly words: readonly string[];
   readonly cwd: string;
   readonly environment: Readonly<Record<string, string>>;
+  /** What others may not do with the files that it makes. */
+  readonly umask: number;
 }
 
 /** Where a program runs. */
@@ -129,7 +132,8 @@ export async function runProgram(program: Program, place: ProgramPlace): Promise
   return change.kind === "exited" ? change.status : BY_SIGNAL + change.signal;
 }
 
-function start({ path, words, cwd, environment }: Program, { streams, job }: ProgramPlace): number {
+function start(program: Program, { streams, job }: ProgramPlace): number {
+  const { path, words, cwd, environment, umask } = program;
   const options = {
     path,
     argv: words,
@@ -139,13 +143,14 @@ function start({ path, words, cwd, environment }: Program, { streams, job }: Pro
     ...(job === undefined ? {} : { group: job.group ?? 0 }),
   };
   try {
-    const pid = spawnGrouped(options);
+    const pid = underUmask(umask, () => spawnGrouped(options));
     if (job !== undefined) job.group ??= pid;
     return pid;
   } catch (error) {
     if (!(error instanceof HostError)) throw error;
     if (error.errno === Errno.ENOEXEC) {
-      return spawn({ ...options, path: SH, argv: ["sh", path, ...words.slice(1)] });
+      const script = { ...options, path: SH, argv: ["sh", path, ...words.slice(1)] };
+      return underUmask(umask, () => spawn(script));
     }
     throw new CommandError(`Cannot start ${error.message}`, 126, { cause: error });
   }

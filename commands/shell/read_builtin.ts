@@ -59,7 +59,7 @@ async function nextLine({ session, streams, context }: BuiltinPlace): Promise<st
   if (terminal === undefined || !streams.isTerminal(0)) {
     return await lineOf(descriptor, context.signal);
   }
-  const decoder = new TextDecoder();
+  const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
   const byte = new Uint8Array(1);
   let line = "";
   while (!line.endsWith("\n")) {

@@ -13,9 +13,10 @@ import type { OpenFiles } from "./open_files.ts";
 import type { Session } from "./session.ts";
 import type { Streams } from "./streams.ts";
 import type { Redirection } from "./tree.ts";
+import { underUmask } from "./umask.ts";
 import { WordFailure } from "./word_failure.ts";
 
-/** What a new file may be read and written by, before the process's umask. */
+/** What a new file may be read and written by, before the shell's umask. */
 const MODE = 0o666;
 const { RDONLY, WRONLY, RDWR, CREAT, TRUNC, APPEND, NOCTTY } = OpenFlag;
 const FLAGS = {
@@ -25,6 +26,10 @@ const FLAGS = {
   ">>": WRONLY | CREAT | APPEND,
   "<>": RDWR | CREAT,
 } as const;
+
+/** Files that are a process's own descriptors, and here the command's. */
+const DESCRIPTOR_FILE = /^\/dev\/(?:(stdin|stdout|stderr)|fd\/([0-9]{1,4}))$/;
+const STANDARD: readonly string[] = ["stdin", "stdout", "stderr"];
 
 /**
  * Redirects.
@@ -76,12 +81,24 @@ async function leading(
   }
   const word = await expander.whole(target);
   if (operator === "<&" || operator === ">&") return copied(word, streams);
-  const path = resolve(session.cwd, word);
   if (word === "") throw new HostError("open", Errno.ENOENT, { path: '""' });
+  const path = fileOf(word, session, streams);
   const flags = FLAGS[operator as keyof typeof FLAGS] | NOCTTY;
-  if (!await isFifo(path)) return open.own(openFile(path, flags, MODE));
+  if (!await isFifo(path)) {
+    return open.own(underUmask(session.umask, () => openFile(path, flags, MODE)));
+  }
   waiting();
   return open.own(await openFileSlowly(path, flags, MODE));
+}
+
+/** The path of a file; `/dev/stdin` and its kin are the command's and not this process's. */
+function fileOf(word: string, session: Session, streams: Streams): string {
+  const path = resolve(session.cwd, word);
+  const [whole, standard, number] = DESCRIPTOR_FILE.exec(path) ?? [];
+  if (whole === undefined) return path;
+  const descriptor = streams.get(Number(number ?? STANDARD.indexOf(standard!)));
+  if (descriptor === undefined) throw new HostError("open", Errno.ENOENT, { path });
+  return `/proc/self/fd/${descriptor}`;
 }
 
 /** The descriptor behind a `>&`. */

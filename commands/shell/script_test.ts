@@ -96,3 +96,25 @@ Deno.test("a script's jobs go on behind its end, and its own process stays for i
   const { status, stdout } = await script.result();
   assert.deepEqual([status, stdout], [3, "early\nlate\n"]);
 });
+
+Deno.test("a shell's folder is the way there, from the one that it was started in by that", async () => {
+  await using home = new HvshHome();
+  const folder = Deno.realPathSync(home.folder);
+  const line = "mkdir -p r/d; ln -s r/d l; cd l; hvsh -c " +
+    "'pwd; pwd -P; (pwd); sh -c pwd; cd ..; pwd; cd -P l; pwd; rmdir ../d; cd ../..; pwd'";
+  const { status, stdout, stderr } = await home.line(line);
+  const ways = ["/l", "/r/d", "/l", "/l", "", "/r/d", ""];
+  assert.deepEqual([status, stdout, stderr], [
+    0,
+    ways.map((way) => `${folder}${way}\n`).join(""),
+    "",
+  ]);
+});
+
+Deno.test("$PPID is the process that has started the shell, in subshells too", async () => {
+  await using home = new HvshHome();
+  const { stdout } = await home.line("echo $$; hvsh -c 'echo $PPID; (echo $PPID); env'; true");
+  const [own, outer, inner] = stdout.split("\n");
+  assert.deepEqual([outer, inner], [own, own]);
+  assert.ok(!stdout.includes("PPID="));
+});

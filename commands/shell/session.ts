@@ -8,6 +8,7 @@ import type { PersonTerminal, Verb } from "../verb.ts";
 import type { Origin } from "./complaint.ts";
 import { Jobs } from "./jobs.ts";
 import { OpenFiles } from "./open_files.ts";
+import { ShellFolder } from "./shell_folder.ts";
 import type { Streams } from "./streams.ts";
 import type { CompoundCommand } from "./tree.ts";
 import { Variables } from "./variables.ts";
@@ -63,6 +64,7 @@ export class Session {
   readonly terminal: PersonTerminal | undefined;
   readonly history: readonly string[];
   readonly variables: Variables;
+  readonly folder: ShellFolder;
   readonly functions: Map<string, ShellFunction>;
   readonly options: ShellOptions;
   readonly jobs: Jobs = new Jobs();
@@ -84,8 +86,8 @@ export class Session {
   status = 0;
   /** The process or job that `&` has started last, `$!`. */
   lastJob: string | undefined;
-  /** How many compound commands it is in, whose redirections end with them. */
-  redirected = 0;
+  /** The descriptors that come back behind the commands it is in, whose redirections cover them. */
+  readonly covered: (readonly number[])[] = [];
   /** How many texts it is in that commands have it run. */
   texts = 0;
   /** How many loops and functions it is in, for `break` and `return`. */
@@ -98,7 +100,7 @@ export class Session {
   readonly #stdin: number | undefined;
   readonly #stderr: number | undefined;
   readonly #tell: ((text: string) => void) | undefined;
-  #cwd: string | undefined;
+  #umask: number | undefined;
 
   /**
    * @param options What it is made of
@@ -117,6 +119,7 @@ export class Session {
     this.#stdin = origin === undefined ? options.streams.get(0) : origin.#stdin;
     this.#stderr = origin === undefined ? options.streams.get(2) : origin.#stderr;
     this.variables = new Variables(origin?.variables);
+    this.folder = new ShellFolder(this.variables.get("PWD"), origin?.folder);
     this.functions = new Map(origin?.functions);
     this.options = origin === undefined
       ? { errexit: !options.interactive, nounset: false, xtrace: false, noglob: false }
@@ -125,12 +128,11 @@ export class Session {
     if (origin === undefined) return;
     this.status = origin.status;
     this.lastJob = origin.lastJob;
-    this.redirected = origin.redirected;
     this.texts = origin.texts;
     this.loops = origin.loops;
     this.functionDepth = origin.functionDepth;
     this.current = origin.current;
-    this.#cwd = origin.cwd;
+    this.#umask = origin.umask;
   }
 
   /**
@@ -158,21 +160,19 @@ export class Session {
     return this.streams.inputGiven && this.streams.get(0) !== this.#stdin;
   }
 
-  /** The folder the shell is in. */
+  /** The folder that paths start from. */
   get cwd(): string {
-    return this.#cwd ?? Deno.cwd();
+    return this.folder.physical;
   }
 
-  /**
-   * Changes the folder.
-   *
-   * @param path The other, absolute
-   */
-  changeFolder(path: string): void {
-    if (this.inner) {
-      Deno.readDirSync(path)[Symbol.iterator]().next(); // refused as chdir(2) would be
-      this.#cwd = path;
-    } else Deno.chdir(path);
+  /** What others may not do with the files that it makes; the process's if it is no subshell. */
+  get umask(): number {
+    return this.#umask ?? Deno.umask();
+  }
+
+  set umask(mask: number) {
+    if (this.inner) this.#umask = mask;
+    else Deno.umask(mask);
   }
 
   /**

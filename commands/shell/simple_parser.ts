@@ -111,7 +111,13 @@ export const BEGINNING: ReadonlySet<string> = new Set([
   "!",
 ]);
 
-function asAssignment(word: Word): Assignment | undefined {
+/**
+ * Reads a word as an assignment.
+ *
+ * @param word The word
+ * @returns The assignment; undefined if it is none
+ */
+export function asAssignment(word: Word): Assignment | undefined {
   const [first, ...rest] = word.parts;
   if (first?.kind !== "text" || first.quoted) return undefined;
   const [head, name] = ASSIGNMENT.exec(first.text) ?? [];

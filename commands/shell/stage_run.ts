@@ -72,7 +72,12 @@ export async function runStage(
     if (error instanceof Leave || error instanceof Return || error instanceof LoopExit) throw error;
     if (signal.aborted) return SIGINT_STATUS;
     // What a verb throws because its reader is gone is no failure of its own.
-    if (error instanceof ReaderGone || context?.output.gone.aborted) return SIGPIPE_STATUS;
+    if (error instanceof ReaderGone || context?.output.gone.aborted) {
+      // What a built-in writes the shell itself writes, which a person keeps all the same.
+      const kept = session.interactive && !session.inner;
+      if (stage.kind === "builtin" && !kept) throw new Leave(SIGPIPE_STATUS, true);
+      return SIGPIPE_STATUS;
+    }
     const at = { ...origin, at: evaluator.at };
     session.note(complaint(error, at, undefined, stage.name), streams);
     return error instanceof HvshError ? error.exitStatus : FAILED;

@@ -105,8 +105,9 @@ async function verbStage(
     throw new WordFailure(error, spanOf(error, name, words, shifted), { verb: name.text });
   }
   const { assigned = {} } = options;
-  // A verb in this process sees the process's environment; with another it has one of its own.
-  if (session.variables.diverged || Object.keys(assigned).length > 0) {
+  // A verb in this process has the process's environment and umask; with others it has its own.
+  const { variables, umask } = session;
+  if (variables.diverged || umask !== Deno.umask() || Object.keys(assigned).length > 0) {
     return { kind: "program", name: name.text, program: ownProcess(verb, full, session, assigned) };
   }
   if (parsed[HELP] === true) {
@@ -128,6 +129,7 @@ function ownProcess(
     words: [path, "run", "--quiet", "--allow-all", main, verb.name, ...words],
     cwd: session.cwd,
     environment: { ...session.variables.environment, ...assigned },
+    umask: session.umask,
   };
 }
 
@@ -137,7 +139,11 @@ async function programStage(
   session: Session,
   { assigned = {} }: StageOptions,
 ): Promise<Stage> {
-  const environment = { ...session.variables.environment, PWD: session.cwd, ...assigned };
+  const environment = {
+    ...session.variables.environment,
+    PWD: session.folder.logical,
+    ...assigned,
+  };
   let path: string | undefined;
   try {
     path = await findProgram(name.text, assigned.PATH ?? searchPath(session), session.cwd);
@@ -146,7 +152,8 @@ async function programStage(
   }
   if (path === undefined) throw new WordFailure(unknownCommand(name.text, session), name.span);
   const argv = [name.text, ...words.map(({ text }) => text)];
-  const program = { path, words: argv, cwd: session.cwd, environment };
+  const { cwd, umask } = session;
+  const program = { path, words: argv, cwd, environment, umask };
   return { kind: "program", name: name.text, program };
 }
 

@@ -49,6 +49,24 @@ export class Streams {
   }
 
   /**
+   * Changes some back.
+   *
+   * @param numbers A command's numbers
+   * @param before What they are to be again
+   * @returns The others with those
+   */
+  restored(numbers: readonly number[], before: Streams): Streams {
+    if (numbers.length === 0) return this;
+    const descriptors = new Map(this.#descriptors);
+    for (const number of numbers) {
+      const descriptor = before.get(number);
+      if (descriptor === undefined) descriptors.delete(number);
+      else descriptors.set(number, descriptor);
+    }
+    return new Streams(descriptors, (numbers.includes(0) ? before : this).inputGiven);
+  }
+
+  /**
    * @param number A command's number
    * @returns Whether a terminal is there
    */

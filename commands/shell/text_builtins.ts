@@ -24,8 +24,8 @@ export const textBuiltins: Readonly<Record<string, Builtin>> = {
     plain: true,
     run: async (words, { context }) => {
       const open = words[0] === "-n";
-      const { bytes, stopped } = escaped((open ? words.slice(1) : words).join(" "));
-      await context.write(open || stopped ? bytes : Uint8Array.of(...bytes, 10));
+      const text = (open ? words.slice(1) : words).join(" ");
+      await context.write(escaped(open ? text : `${text}\n`));
       return 0;
     },
   },
@@ -35,13 +35,13 @@ export const textBuiltins: Readonly<Record<string, Builtin>> = {
 };
 
 /** What a text's escapes stand for (XSI's echo); `\c` stops. */
-function escaped(text: string): { bytes: Uint8Array; stopped: boolean } {
+function escaped(text: string): Uint8Array {
   const encoder = new TextEncoder();
-  if (!text.includes("\\")) return { bytes: encoder.encode(text), stopped: false };
+  if (!text.includes("\\")) return encoder.encode(text);
   const bytes: number[] = [];
   for (let at = 0; at < text.length;) {
     const two = text.slice(at, at + 2);
-    if (two === "\\c") return { bytes: Uint8Array.from(bytes), stopped: true };
+    if (two === "\\c") return Uint8Array.from(bytes);
     const [octal, digits] = /^\\0([0-7]{0,3})/.exec(text.slice(at, at + 5)) ?? [];
     if (octal !== undefined) {
       bytes.push(parseInt(digits || "0", 8) & 0xff);
@@ -55,5 +55,5 @@ function escaped(text: string): { bytes: Uint8Array; stopped: boolean } {
       at += character.length;
     }
   }
-  return { bytes: Uint8Array.from(bytes), stopped: false };
+  return Uint8Array.from(bytes);
 }

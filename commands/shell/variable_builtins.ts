@@ -23,8 +23,7 @@ export const variableBuiltins: Readonly<Record<string, Builtin>> = {
     run: async (words, place) => {
       const { variables } = place.session;
       if (words.length === 0 || words[0] === "-p") {
-        const all = Object.entries(variables.environment).sort();
-        return await show(all, "export ", place);
+        return await show(variables.exported(), "export ", place);
       }
       for (const [name, value] of assignments(words)) variables.export(name, value);
       return 0;
@@ -95,12 +94,13 @@ function* assignments(
 }
 
 async function show(
-  variables: readonly (readonly [string, string])[],
+  variables: readonly (readonly [string, string | undefined])[],
   before: string,
   { context }: BuiltinPlace,
 ): Promise<number> {
   for (const [name, value] of variables) {
-    await context.print(`${before}${name}='${value.replaceAll("'", "'\\''")}'\n`);
+    const shown = value === undefined ? "" : `='${value.replaceAll("'", "'\\''")}'`;
+    await context.print(`${before}${name}${shown}\n`);
   }
   return 0;
 }
@@ -116,10 +116,11 @@ async function set(words: readonly string[], place: BuiltinPlace): Promise<numbe
       return 0;
     }
     if (!/^[-+]./.test(word)) break;
-    if (word === "-o" || word === "+o") setByName(session, words[++at], word === "-o");
-    else {for (const letter of word.slice(1)) {
-        setOption(session, OPTIONS[letter], letter, word[0] === "-");
-      }}
+    const on = word.startsWith("-");
+    for (const letter of word.slice(1)) {
+      if (letter === "o") setByName(session, words[++at], on);
+      else setOption(session, OPTIONS[letter], letter, on);
+    }
   }
   if (at < words.length) session.words = words.slice(at);
   return 0;

@@ -7,8 +7,15 @@
 import { UsageError } from "../../ffi/errors.ts";
 
 interface Variable {
-  readonly value: string;
+  /** Left out in one that is only marked, to be exported once it has a value. */
+  readonly value?: string;
   readonly exported: boolean;
+}
+
+/** What a function's own variable hides. */
+interface Hidden {
+  readonly variable: Variable | undefined;
+  readonly frozen: boolean;
 }
 
 /** Those that follow a subshell's folder: no verb asks for them. */
@@ -18,7 +25,7 @@ const FOLDERS: ReadonlySet<string> = new Set(["PWD", "OLDPWD"]);
 export class Variables {
   readonly #variables: Map<string, Variable>;
   readonly #readonly: Set<string>;
-  readonly #scopes: Map<string, Variable | undefined>[] = [];
+  readonly #scopes: Map<string, Hidden>[] = [];
   readonly #shared: boolean;
   #diverged = false;
 
@@ -30,12 +37,14 @@ export class Variables {
       this.#variables = new Map(
         environment.map(([name, value]) => [name, { value, exported: true }]),
       );
+      this.#variables.set("PPID", { value: String(Deno.ppid), exported: false });
       this.#readonly = new Set();
       return;
     }
     this.#variables = new Map(origin.#variables);
     this.#readonly = new Set(origin.#readonly);
     this.#diverged = origin.#diverged;
+    if (origin.#scopes.length > 0) this.enter(); // a function's subshell is in the function
   }
 
   /**
@@ -61,10 +70,10 @@ export class Variables {
    * Moves a variable into the environment.
    *
    * @param name Its name
-   * @param value Its value; the one it has, or nothing, if left out
+   * @param value Its value; the one that it has, or will have, if left out
    */
-  export(name: string, value: string = this.get(name) ?? ""): void {
-    this.#put(name, { value, exported: true });
+  export(name: string, value: string | undefined = this.get(name)): void {
+    this.#put(name, { ...(value === undefined ? {} : { value }), exported: true });
   }
 
   /**
@@ -92,7 +101,11 @@ export class Variables {
 
   /** Ends them: what they had hidden is back. */
   leave(): void {
-    for (const [name, variable] of this.#scopes.pop() ?? []) this.#put(name, variable);
+    for (const [name, { variable, frozen }] of this.#scopes.pop() ?? []) {
+      this.#readonly.delete(name); // what the function has kept as it is was its own
+      this.#put(name, variable);
+      if (frozen) this.#readonly.add(name);
+    }
   }
 
   /**
@@ -108,14 +121,15 @@ export class Variables {
         hint: `name() { local ${name}; …; }`,
       });
     }
-    if (!scope.has(name)) scope.set(name, this.#variables.get(name));
+    if (scope.has(name)) return;
+    scope.set(name, { variable: this.#variables.get(name), frozen: this.#readonly.has(name) });
   }
 
   /** Those that programs are given. */
   get environment(): Record<string, string> {
     const environment: Record<string, string> = {};
     for (const [name, { value, exported }] of this.#variables) {
-      if (exported) environment[name] = value;
+      if (exported && value !== undefined) environment[name] = value;
     }
     return environment;
   }
@@ -127,14 +141,24 @@ export class Variables {
 
   /** The shell's own variables by name, in order. */
   own(): [name: string, value: string][] {
-    return [...this.#variables].filter(([, { exported }]) => !exported)
-      .map(([name, { value }]): [string, string] => [name, value])
-      .sort(([a], [b]) => a < b ? -1 : 1);
+    return this.#listed().flatMap(([name, { value, exported }]): [string, string][] =>
+      exported || value === undefined ? [] : [[name, value]]
+    );
+  }
+
+  /** Those that are exported, or will be once they have a value, in order. */
+  exported(): [name: string, value: string | undefined][] {
+    return this.#listed().filter(([, { exported }]) => exported)
+      .map(([name, { value }]) => [name, value]);
   }
 
   /** All names that have a value, in order. */
   names(): string[] {
-    return [...this.#variables.keys()].sort();
+    return this.#listed().filter(([, { value }]) => value !== undefined).map(([name]) => name);
+  }
+
+  #listed(): [name: string, variable: Variable][] {
+    return [...this.#variables].sort(([a], [b]) => a < b ? -1 : 1);
   }
 
   #put(name: string, variable: Variable | undefined): void {
@@ -145,7 +169,8 @@ export class Variables {
     if (!exported) return;
     if (!this.#shared) {
       this.#diverged ||= !FOLDERS.has(name);
-    } else if (variable?.exported === true) Deno.env.set(name, variable.value);
-    else Deno.env.delete(name);
+    } else if (variable?.exported === true && variable.value !== undefined) {
+      Deno.env.set(name, variable.value);
+    } else Deno.env.delete(name);
   }
 }

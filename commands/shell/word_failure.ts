@@ -27,3 +27,9 @@ export class WordFailure extends Error {
     this.fatal = options.fatal ?? false;
   }
 }
+
+/** A command that does not run, which has been said. */
+export class Refusal {
+  /** @param status Its exit status */
+  constructor(readonly status: number) {}
+}
