@@ -92,6 +92,8 @@ export interface VerbContext {
   readonly stdout?: number;
   /** The descriptor behind {@linkcode bytes}, of which nothing has been read yet. */
   readonly stdin?: number;
+  /** The descriptor behind {@linkcode note}, where that is not the process's own stderr; -1 if it is closed. */
+  readonly stderr?: number;
   /** One line for the person, on stderr. */
   note(text: string): void;
   /** The next stage is a person at a terminal, so data is laid out as a table. */

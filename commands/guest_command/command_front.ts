@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { writeNow } from "../../ffi/descriptor_io.ts";
 import { errnoName } from "../../ffi/errno.ts";
 import { VmError } from "../../ffi/errors.ts";
 import type { InitStep } from "../../vmm/boot/guest_init/guest_command.ts";
@@ -21,6 +22,7 @@ import type { KernelDrivers } from "./kernel_drivers.ts";
 /** Where {@linkcode FAILURE_MARK} comes from. */
 const DEBUG_CONSOLE = "debug_console";
 const SIGPIPE_STATUS = 141;
+const STDERR = 2;
 /** What a kernel says that panics for it has found no first process. */
 const NO_INIT = /Unable to mount root fs|No working init found|Requested init \S+ failed/;
 /** What it begins to tell of a fault with. */
@@ -79,7 +81,7 @@ export class CommandFront implements Front {
       return;
     }
     this.#last.push(bytes);
-    if (this.#facts.verbose) Deno.stderr.writeSync(bytes);
+    if (this.#facts.verbose) writeNow(this.#context.stderr ?? STDERR, bytes);
   }
 
   begin(machine: Machine): Disposable {

@@ -4,12 +4,15 @@
  *
  * @module
  */
+import { writeAll } from "../../ffi/descriptor_io.ts";
 import { makePipe, type OwnedDescriptor } from "../../ffi/pipe.ts";
+import { isTerminal } from "../../ffi/terminal_modes.ts";
 import { COMMAND_PORTS } from "../../vmm/boot/guest_init/guest_command.ts";
 import type { DeviceEntry } from "../../vmm/document.ts";
 import type { VerbContext } from "../verb.ts";
 
 const PIECE = 65536;
+const STDERR = 2;
 
 /** How a command's streams are had. */
 export interface StreamsPlan {
@@ -29,7 +32,7 @@ export interface StreamsPlan {
 export function planStreams(stdinFree: boolean, context: VerbContext): StreamsPlan {
   const typed = !stdinFree || context.bytes === undefined;
   const terminal = typed && context.terminal?.setRaw !== undefined;
-  return { terminal, stderr: !terminal || !Deno.stderr.isTerminal() };
+  return { terminal, stderr: !terminal || !isTerminal(context.stderr ?? STDERR) };
 }
 
 /** The console of a command, with the host's ends of its ports. */
@@ -53,7 +56,7 @@ export class CommandStreams implements AsyncDisposable {
     const ends: Record<typeof COMMAND_PORTS[number], Record<string, unknown>> = {
       stdin: plan.terminal || !stdinFree ? none : this.#input(),
       stdout: plan.terminal ? none : this.#output(),
-      stderr: plan.stderr ? { mode: "write", fd: 2 } : none,
+      stderr: plan.stderr ? this.#errors() : none,
       ready: { mode: "write", path: "/dev/null" },
     };
     const ports = COMMAND_PORTS.map((port) => ({ name: port, ...ends[port] }));
@@ -79,18 +82,29 @@ export class CommandStreams implements AsyncDisposable {
     const { stdout } = this.#context;
     if (stdout !== undefined) return { mode: "write", fd: stdout };
     const { reader, writer } = this.#pipes.use(makePipe());
-    this.#work.push(this.#drain(reader));
+    this.#work.push(this.#drain(reader, (bytes) => this.#context.write(bytes)));
+    return { mode: "write", path: pathOf(writer) };
+  }
+
+  #errors(): Record<string, unknown> {
+    const { stderr } = this.#context;
+    if (stderr === undefined) return { mode: "write", fd: STDERR };
+    const { reader, writer } = this.#pipes.use(makePipe());
+    this.#work.push(this.#drain(reader, (bytes) => writeAll(stderr, bytes)));
     return { mode: "write", path: pathOf(writer) };
   }
 
   /** Ends once the VM has closed its end of the pipe, and this object its own. */
-  async #drain(reader: OwnedDescriptor): Promise<void> {
+  async #drain(
+    reader: OwnedDescriptor,
+    write: (bytes: Uint8Array<ArrayBuffer>) => Promise<void>,
+  ): Promise<void> {
     using file = Deno.openSync(pathOf(reader));
     const buffer = new Uint8Array(PIECE);
     for (;;) {
       const count = await file.read(buffer);
       if (count === null) return;
-      await this.#context.write(buffer.slice(0, count));
+      await write(buffer.slice(0, count));
     }
   }
 }

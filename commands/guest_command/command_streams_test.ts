@@ -1,5 +1,7 @@
 import "../../tests/c_library.ts";
 import assert from "node:assert/strict";
+import { readSome } from "../../ffi/descriptor_io.ts";
+import { makePipe } from "../../ffi/pipe.ts";
 import type { VerbContext } from "../verb.ts";
 import { CommandStreams, planStreams } from "./command_streams.ts";
 
@@ -42,6 +44,20 @@ Deno.test("stages of the shell give and take a command's bytes through pipes", a
     }
   }
   assert.equal(output.join(""), "one two");
+});
+
+Deno.test("a stage's own stderr is the command's", async () => {
+  using errors = makePipe();
+  const context = { ...stage([], []), stderr: errors.writer.fd };
+  {
+    await using streams = new CommandStreams(APART, true, "command", context);
+    const path = port(streams, "stderr").path as string;
+    using stderr = Deno.openSync(path, { read: false, write: true });
+    await stderr.write(new TextEncoder().encode("what is wrong"));
+  }
+  const buffer = new Uint8Array(100);
+  const count = await readSome(errors.reader.fd, buffer);
+  assert.equal(new TextDecoder().decode(buffer.subarray(0, count)), "what is wrong");
 });
 
 Deno.test("a command that reads nothing, and one whose VM never came to be, hold nobody up", async () => {

@@ -74,6 +74,10 @@ export class StageContext implements VerbContext {
     this.#place.session.note(text, this.#place.streams);
   };
 
+  get stderr(): number {
+    return this.#place.streams.get(2) ?? -1;
+  }
+
   get forPerson(): boolean {
     return this.#place.to === undefined && this.#place.streams.isTerminal(1);
   }
