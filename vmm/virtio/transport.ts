@@ -87,7 +87,7 @@ export class VirtioTransport implements QueueOwner {
     this.selected = new QueueRegisters(this, dma, sizes);
     const own = new DataView(buffer, byteOffset + VirtioState.size, type.state.size);
     this.device = type.open(config, this.#virtioContext(own));
-    this.offered = new OfferedFeatures(this.device.features);
+    this.offered = new OfferedFeatures(this.device.features, this.device.formerFeatures);
   }
 
   /** How many queues it has. */
