@@ -315,7 +315,10 @@ class Balloon implements VirtioDevice {
     const chain = queue.pop();
     if (chain === undefined) return;
     queue.push(chain, 0);
+    // With EVENT_IDX the driver tells of the next one only if the empty queue was looked at (§2.7.10).
+    const refilled = queue.waiting > 0;
     queue.signal();
+    if (refilled) this.#takeFigures();
   }
 
   get #statsQueue(): Virtqueue {

@@ -156,7 +156,7 @@ onEach("the guest's figures are asked for again and again", { statsInterval: 2 }
   });
   const driver = vm.driver(2);
   driver.add({ read: [stat(4, 1000n), stat(5, 2n ** 40n), stat(0, 2n ** 64n - 1n), stat(99, 1n)] });
-  vm.kick(2);
+  ok(vm.notify(2));
   vm.poll();
   deepEqual(figures(), { free: 1000, total: 2 ** 40, swapIn: undefined });
   vm.advance(1999);
@@ -165,7 +165,7 @@ onEach("the guest's figures are asked for again and again", { statsInterval: 2 }
   equal(driver.collect().length, 1);
   ok(vm.takeInterrupt(2));
   driver.add({ read: [stat(4, 900n), Uint8Array.of(1, 2, 3)] });
-  vm.kick(2);
+  ok(vm.notify(2));
   vm.poll();
   equal(figures().free, 900);
   vm.advance(2000);
@@ -177,7 +177,7 @@ onEach("the guest's figures are asked for again and again", { statsInterval: 2 }
 
 onEach("without an interval the figures are those of the guest's start", {}, (vm) => {
   vm.driver(2).add({ read: [stat(4, 5n)] });
-  vm.kick(2);
+  ok(vm.notify(2));
   vm.poll();
   equal(vm.stats.free_memory, 5);
   vm.advance(1e9);
