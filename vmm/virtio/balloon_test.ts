@@ -217,6 +217,31 @@ onEach("a guest that fills its free pages keeps what they read as", {}, (vm) => 
   equal(vm.stats.released, 0);
 });
 
+const FORK = [{ base: 0, size: 16 * MIB, private: true, filling: 0x55 }];
+
+onEach("what a fork's guest says it fills stays as it is: its image has other bytes", {}, (vm) => {
+  const bytes = vm.memory.bytes(FREE, MIB);
+  bytes.fill(0); // poison_val is 0: what init_on_free does
+  vm.driver(3).add({ write: [{ address: FREE, length: MIB }] });
+  turn(vm, 3);
+  ok(bytes.every((byte) => byte === 0));
+  deepEqual([vm.stats.reported, vm.stats.released, vm.stats.failed], [MIB, 0, 1]);
+}, { memory: FORK });
+
+onEach(
+  "a fork's free pages are given back where the guest does not mind what they read as",
+  {},
+  (vm) => {
+    const bytes = vm.memory.bytes(FREE, MIB);
+    bytes.fill(1);
+    vm.driver(3).add({ write: [{ address: FREE, length: MIB }] });
+    turn(vm, 3);
+    equal(vm.stats.released, MIB);
+    ok(bytes.every((byte) => byte === 0x55));
+  },
+  { memory: FORK, without: [4] },
+);
+
 onEach("without statistics the third queue is the reporting one", {}, (vm) => {
   vm.memory.bytes(FREE, PAGE).fill(1);
   vm.driver(2).add({ write: [{ address: FREE, length: PAGE }] });
