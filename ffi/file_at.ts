@@ -12,6 +12,7 @@ const SYS_openat2 = 437n;
 const OPEN_HOW_SIZE = BigInt(open_how.size);
 const EMPTY = new Uint8Array(1);
 const SYMLINK_MOST = 4096;
+const F_SETFL = 4;
 
 const how = new open_how();
 const howView = how.view;
@@ -177,6 +178,11 @@ export function statFilesystem(fd: number, target: DataView<ArrayBuffer>): numbe
 /** fchmod(2) */
 export function changeMode(fd: number, mode: number): number {
   return result(libc.fchmod(fd, mode));
+}
+
+/** fcntl(2)'s F_SETFL: of a plain file's {@linkcode O} those that can change, all at once. */
+export function setStatusFlags(fd: number, flags: number): number {
+  return result(libc.fcntl(fd, F_SETFL, flags));
 }
 
 /** ftruncate(2) */

@@ -252,9 +252,15 @@ export class FuseClient {
     return this.send(Opcode.READ, 0, [filled(fuse_read_in, { fh, position, size })], size);
   }
 
-  write(fh: number, position: number, data: Uint8Array | string): number {
+  /** Writes; `how` are the open file's flags, and those of the write. */
+  write(
+    fh: number,
+    position: number,
+    data: Uint8Array | string,
+    how: { flags?: number; write_flags?: number } = {},
+  ): number {
     const bytes = typeof data === "string" ? encoder.encode(data) : data;
-    const args = filled(fuse_write_in, { fh, position, size: bytes.length });
+    const args = filled(fuse_write_in, { fh, position, size: bytes.length, ...how });
     const { errno, answer } = this.send(Opcode.WRITE, 0, [args, bytes]);
     return errno === 0 ? new fuse_write_out(answer).size : -errno;
   }
