@@ -117,6 +117,8 @@ export function filled<T extends { view: DataView }>(
 /** One entry of a listing. */
 export interface Entry {
   readonly name: string;
+  /** The file's number. */
+  readonly ino: bigint;
   readonly type: number;
   readonly position: bigint;
   /** 0 in a plain listing, and for what was not looked up. */
@@ -301,6 +303,7 @@ function parseEntries(answer: DataView<ArrayBuffer>, plus: boolean): Entry[] {
     const name = new Uint8Array(answer.buffer, start, dirent.namelen);
     entries.push({
       name: new TextDecoder().decode(name),
+      ino: dirent.ino,
       type: dirent.type,
       position: BigInt.asIntN(64, dirent.off),
       nodeid: plus ? new fuse_entry_out(answer, at).nodeid : 0,
