@@ -5,9 +5,10 @@
  *
  * @module
  */
-import { AT, O, open_how, RESOLVE, STATX_ALL } from "./file_structs.ts";
+import { AT, O, open_how, RESOLVE, S, STATX_ALL } from "./file_structs.ts";
 import { errno, libc } from "./libc.ts";
 
+const SYS_mknodat = 259n;
 const SYS_openat2 = 437n;
 const OPEN_HOW_SIZE = BigInt(open_how.size);
 const EMPTY = new Uint8Array(1);
@@ -128,6 +129,11 @@ export function makeFolder(folder: number, name: Uint8Array, mode: number): numb
 /** mkfifoat(3) */
 export function makeFifo(folder: number, name: Uint8Array, mode: number): number {
   return result(libc.mkfifoat(folder, name, mode));
+}
+
+/** mknodat(2) of a unix socket, at which nobody listens. */
+export function makeSocket(folder: number, name: Uint8Array, mode: number): number {
+  return result(libc.mknodat(SYS_mknodat, folder, name, S.S_IFSOCK | mode, 0n));
 }
 
 /** symlinkat(2): makes `name`, a link to the text `target`. */
