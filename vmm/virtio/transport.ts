@@ -196,6 +196,17 @@ export class VirtioTransport implements QueueOwner {
   }
 
   /**
+   * The device is to leave memory alone: one that runs is reset, and the vCPU waits for what is in flight.
+   *
+   * Linux clears the bus master bit of what still runs when it starts another kernel (kexec), which sets it
+   * before it resets the device. Queues that went on in between would be worked where they were, in memory
+   * that is now the other kernel's.
+   */
+  cutOff(): void {
+    if ((this.state.status & Status.DRIVER_OK) !== 0) this.writeStatus(0);
+  }
+
+  /**
    * The driver notifies of a queue in a way that comes here and not to the queue's eventfd.
    *
    * @param queue Its number, as the driver wrote it
