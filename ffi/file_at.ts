@@ -5,13 +5,15 @@
  *
  * @module
  */
-import { AT, O, open_how, RESOLVE, STATX_ALL } from "./file_structs.ts";
+import { AT, O, open_how, RESOLVE, S, STATX_ALL } from "./file_structs.ts";
 import { errno, libc } from "./libc.ts";
 
+const SYS_mknodat = 259n;
 const SYS_openat2 = 437n;
 const OPEN_HOW_SIZE = BigInt(open_how.size);
 const EMPTY = new Uint8Array(1);
 const SYMLINK_MOST = 4096;
+const F_SETFL = 4;
 
 const how = new open_how();
 const howView = how.view;
@@ -129,6 +131,11 @@ export function makeFifo(folder: number, name: Uint8Array, mode: number): number
   return result(libc.mkfifoat(folder, name, mode));
 }
 
+/** mknodat(2) of a unix socket, at which nobody listens. */
+export function makeSocket(folder: number, name: Uint8Array, mode: number): number {
+  return result(libc.mknodat(SYS_mknodat, folder, name, S.S_IFSOCK | mode, 0n));
+}
+
 /** symlinkat(2): makes `name`, a link to the text `target`. */
 export function makeSymlink(target: Uint8Array, folder: number, name: Uint8Array): number {
   return result(libc.symlinkat(target, folder, name));
@@ -177,6 +184,11 @@ export function statFilesystem(fd: number, target: DataView<ArrayBuffer>): numbe
 /** fchmod(2) */
 export function changeMode(fd: number, mode: number): number {
   return result(libc.fchmod(fd, mode));
+}
+
+/** fcntl(2)'s F_SETFL: of a plain file's {@linkcode O} those that can change, all at once. */
+export function setStatusFlags(fd: number, flags: number): number {
+  return result(libc.fcntl(fd, F_SETFL, flags));
 }
 
 /** ftruncate(2) */

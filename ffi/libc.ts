@@ -93,6 +93,11 @@ const SYMBOLS = {
   }, // long syscall(SYS_openat2, int dirfd, const char *, const struct open_how *, size_t)
   mkdirat: { parameters: ["i32", "buffer", "u32"], result: "i32" }, // int mkdirat(int dirfd, const char *, mode_t)
   mkfifoat: { parameters: ["i32", "buffer", "u32"], result: "i32" }, // int mkfifoat(int dirfd, const char *, mode_t)
+  mknodat: {
+    name: "syscall", // glibc has a function of this name since 2.33
+    parameters: ["u64", "i32", "buffer", "u32", "u64"],
+    result: "i32",
+  }, // long syscall(SYS_mknodat, int dirfd, const char *, mode_t, dev_t)
   symlinkat: { parameters: ["buffer", "i32", "buffer"], result: "i32" }, // int symlinkat(const char *target, int dirfd, const char *)
   readlinkat: { parameters: ["i32", "buffer", "buffer", "usize"], result: "i32" }, // ssize_t readlinkat(int dirfd, const char *, char *, size_t); at most PATH_MAX
   unlinkat: { parameters: ["i32", "buffer", "i32"], result: "i32" }, // int unlinkat(int dirfd, const char *, int flags)

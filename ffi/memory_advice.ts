@@ -20,12 +20,26 @@ const MADV_POPULATE_READ = 22;
  * @returns 0, or a negative error number: -EINVAL where pages are larger and older kernels don't split
  */
 export function releasePages(address: number, length: number): number {
-  const pointer = Deno.UnsafePointer.create(BigInt(address));
-  if (libc.madvise(pointer, BigInt(length), MADV_REMOVE) === 0) return 0;
-  const code = errno();
+  const punched = punchPages(address, length);
   // A private mapping's file is not to be punched (EACCES, or EINVAL where it has no file).
-  if (code !== Errno.EACCES && code !== Errno.EINVAL) return -code;
-  return libc.madvise(pointer, BigInt(length), MADV_DONTNEED) === 0 ? 0 : -errno();
+  if (punched !== -Errno.EACCES && punched !== -Errno.EINVAL) return punched;
+  return advise(address, length, MADV_DONTNEED);
+}
+
+/**
+ * Gives pages of a shared mapping back, which then are zero; those of a private one stay as they are.
+ *
+ * @param address Where they are in this process, a multiple of the page size
+ * @param length Bytes, a multiple of the page size
+ * @returns 0, or a negative error number: -EACCES where the mapping is private
+ */
+export function punchPages(address: number, length: number): number {
+  return advise(address, length, MADV_REMOVE);
+}
+
+function advise(address: number, length: number, advice: number): number {
+  const pointer = Deno.UnsafePointer.create(BigInt(address));
+  return libc.madvise(pointer, BigInt(length), advice) === 0 ? 0 : -errno();
 }
 
 /**

@@ -3,7 +3,7 @@ import { equal, ok } from "node:assert/strict";
 import { Errno } from "./errno.ts";
 import { closeFile } from "./files.ts";
 import { createMemfd, Mapping } from "./mapping.ts";
-import { releasePages } from "./memory_advice.ts";
+import { punchPages, releasePages } from "./memory_advice.ts";
 
 const PAGE = 4096;
 const SIZE = 64 * PAGE;
@@ -35,6 +35,8 @@ Deno.test("a private mapping loses its own copies, and its file nothing", () => 
   using mapping = new Mapping(fd, SIZE, { private: true });
   const bytes = new Uint8Array(mapping.buffer);
   bytes.fill(8);
+  equal(punchPages(Number(mapping.address), PAGE), -Errno.EACCES);
+  equal(bytes[0], 8);
   equal(releasePages(Number(mapping.address), PAGE), 0);
   equal(bytes[0], 7);
   equal(bytes[PAGE], 8);

@@ -117,6 +117,8 @@ export function filled<T extends { view: DataView }>(
 /** One entry of a listing. */
 export interface Entry {
   readonly name: string;
+  /** The file's number. */
+  readonly ino: bigint;
   readonly type: number;
   readonly position: bigint;
   /** 0 in a plain listing, and for what was not looked up. */
@@ -252,9 +254,15 @@ export class FuseClient {
     return this.send(Opcode.READ, 0, [filled(fuse_read_in, { fh, position, size })], size);
   }
 
-  write(fh: number, position: number, data: Uint8Array | string): number {
+  /** Writes; `how` are the open file's flags, and those of the write. */
+  write(
+    fh: number,
+    position: number,
+    data: Uint8Array | string,
+    how: { flags?: number; write_flags?: number } = {},
+  ): number {
     const bytes = typeof data === "string" ? encoder.encode(data) : data;
-    const args = filled(fuse_write_in, { fh, position, size: bytes.length });
+    const args = filled(fuse_write_in, { fh, position, size: bytes.length, ...how });
     const { errno, answer } = this.send(Opcode.WRITE, 0, [args, bytes]);
     return errno === 0 ? new fuse_write_out(answer).size : -errno;
   }
@@ -295,6 +303,7 @@ function parseEntries(answer: DataView<ArrayBuffer>, plus: boolean): Entry[] {
     const name = new Uint8Array(answer.buffer, start, dirent.namelen);
     entries.push({
       name: new TextDecoder().decode(name),
+      ino: dirent.ino,
       type: dirent.type,
       position: BigInt.asIntN(64, dirent.off),
       nodeid: plus ? new fuse_entry_out(answer, at).nodeid : 0,

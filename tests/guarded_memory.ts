@@ -19,6 +19,10 @@ export interface GuardedRegion {
   readonly base: number;
   /** Bytes, a multiple of 4096. */
   readonly size: number;
+  /** Whether it is mapped copy on write, as a fork's is. Default false. */
+  readonly private?: boolean;
+  /** What the file behind it is full of. Default 0. */
+  readonly filling?: number;
 }
 
 /** Guest memory with guards around each region. */
@@ -33,9 +37,13 @@ export class GuardedMemory implements Disposable {
    * @param regions Where there is memory
    */
   constructor(regions: readonly GuardedRegion[]) {
-    for (const { base, size } of regions) {
+    for (const { base, size, private: own = false, filling = 0 } of regions) {
       const fd = createMemfd("hvsh-test", size + 2 * GUARD);
-      const mapping = new Mapping(fd, size + 2 * GUARD);
+      if (filling !== 0) {
+        using file = new Mapping(fd, size + 2 * GUARD);
+        new Uint8Array(file.buffer).fill(filling);
+      }
+      const mapping = new Mapping(fd, size + 2 * GUARD, { private: own });
       closeFile(fd);
       this.#mappings.push(mapping);
       for (const offset of [0, GUARD + size]) {

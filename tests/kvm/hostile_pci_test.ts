@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { Address, Port } from "../../vmm/board.ts";
 import { Machine } from "../../vmm/machine.ts";
+import { Structure } from "../../vmm/virtio/pci_capabilities.ts";
 import { Common } from "../../vmm/virtio/pci_common.ts";
 import { openFiles, openVmFiles } from "../leaks.ts";
 import { onKvm } from "../on_kvm.ts";
@@ -13,7 +14,12 @@ import { VirtioEntries } from "../virtio_entries.ts";
 const DEADLINE = 180_000;
 const DONE = 42;
 const COMMAND = 0x04;
+/** I/O and memory; and bus mastering. */
+const DECODED = 3;
+const MASTER = 4;
 const BAR0 = 0x10;
+/** What no used ring has got to. */
+const MARK = 0x7777;
 const SLOTS = [1, 2, 3, 4, 5, 6, 7] as const;
 
 /**
@@ -218,6 +224,30 @@ onKvm(
         script.repeat(10_000, () => script.write(1, barOf(slot) + Common.DEVICE_STATUS, 0));
         script.repeat(100, () => {
           prove(script, { slot }, kinds[slot - 1]!, slot, { wait: false });
+        });
+      }
+      proveAll(script, kinds);
+    });
+  },
+);
+
+onKvm(
+  "devices that are bus masters no more, some with requests under way, leave memory alone until their reset",
+  async () => {
+    await play((script, kinds) => {
+      for (const slot of SLOTS) {
+        placeBars(script, slot);
+        const usedIdx = SCRIPT_MEMORY.base + slot * 0x1000 + 0x202;
+        script.repeat(100, () => {
+          prove(script, { slot }, kinds[slot - 1]!, slot, { wait: false });
+          script.write(2, ecam(slot, COMMAND), DECODED);
+          script.write(2, usedIdx, MARK);
+          script.write(2, ecam(slot, COMMAND), DECODED | MASTER);
+          for (let queue = 0; queue < 2; queue++) {
+            script.write(2, barOf(slot) + Structure.NOTIFY + 4 * queue, queue);
+          }
+          for (let i = 0; i < 20; i++) script.read(1, barOf(slot) + Common.DEVICE_STATUS);
+          script.until(usedIdx, MARK);
         });
       }
       proveAll(script, kinds);

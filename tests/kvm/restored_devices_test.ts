@@ -7,6 +7,7 @@ import { Acpi, Address } from "../../vmm/board.ts";
 import { type FrozenMachine, Machine } from "../../vmm/machine.ts";
 import { restoreDevices, saveDevices } from "../../vmm/state/device_state.ts";
 import { Structure } from "../../vmm/virtio/pci_capabilities.ts";
+import { BlkFeature } from "../../vmm/virtio/disk/protocol.ts";
 import { onKvm } from "../on_kvm.ts";
 import { randomNumbers } from "../ring_mutator.ts";
 import { Script, SCRIPT_MEMORY, scriptDocument } from "../script_guest.ts";
@@ -204,6 +205,25 @@ onKvm("a record that can't be is refused, by its device's name and its field", a
       return true;
     });
   }
+});
+
+onKvm("a driver that chose what a disk offers no more goes on with it", async () => {
+  await using entries = new VirtioEntries();
+  const document = workedOnce(entries);
+  let taken: Taken;
+  {
+    await using machine = await Machine.create(document);
+    machine.start();
+    await isDone(machine);
+    taken = await take(machine);
+  }
+  const path = ["transport", "driver_features_low"];
+  edit(taken.records, "disk0", path, 1 << BlkFeature.SIZE_MAX);
+  await using machine = await Machine.create(document);
+  await put(machine, taken);
+  const again = await take(machine);
+  const { transport } = again.records.get("disk0") as { transport: Record<string, Json> };
+  assert.equal(transport.driver_features_low, 1 << BlkFeature.SIZE_MAX);
 });
 
 onKvm("a record may say more or less than there is", async () => {

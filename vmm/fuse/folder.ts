@@ -25,6 +25,7 @@ import {
 import { O, S, statfs, statx } from "../../ffi/file_structs.ts";
 import { HostError } from "../../ffi/errors.ts";
 import { libc } from "../../ffi/libc.ts";
+import { DeviceTable } from "./device_table.ts";
 import { directoryOperations } from "./folder_directories.ts";
 import { fileOperations } from "./folder_files.ts";
 import { attributeOperations, type Owners, PERMISSIONS } from "./folder_attributes.ts";
@@ -103,6 +104,8 @@ export class Folder implements Disposable {
   readonly owners: Owners;
   /** How long names and attributes are valid. */
   readonly seconds: number;
+  /** The filesystems that it goes over. */
+  readonly devices: DeviceTable;
   /** Its nodes. */
   readonly inodes: InodeTable;
   /** Their descriptors. */
@@ -146,6 +149,7 @@ export class Folder implements Disposable {
       (inode) => this.files.close(inode),
     );
     this.inodes.root.fd = options.fd;
+    this.devices = new DeviceTable(this.inodes.root.device);
     this.#cache = options.cache;
     this.#openFlags = this.#flagsFor(0);
   }

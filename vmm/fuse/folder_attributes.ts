@@ -7,6 +7,7 @@ import { Errno } from "../../ffi/errno.ts";
 import { setTimes, statFilesystem, truncateFile } from "../../ffi/file_at.ts";
 import { O, S, statfs, statx, UTIME } from "../../ffi/file_structs.ts";
 import { libc } from "../../ffi/libc.ts";
+import { deviceOf } from "./device_table.ts";
 import type { Folder } from "./folder.ts";
 import type { Inode } from "./inode_table.ts";
 import {
@@ -63,10 +64,17 @@ export function shownGid(owners: Owners, stat: DataView): number {
  * @param out Where to
  * @param at Its offset there
  * @param stat The file's `struct statx`
- * @param owners Who owns the files
+ * @param folder Whose
  */
-function writeAttr(out: DataView, at: number, stat: DataView, owners: Owners): void {
-  copy64(out, at + A.ino, stat, F.stx_ino);
+function writeAttr(
+  out: DataView,
+  at: number,
+  stat: DataView,
+  { owners, devices }: Folder,
+): void {
+  copy32(out, at + A.ino, stat, F.stx_ino);
+  const upper = devices.upper(stat.getUint32(F.stx_ino + 4, true), deviceOf(stat));
+  out.setUint32(at + A.ino + 4, upper, true);
   copy64(out, at + A.size, stat, F.stx_size);
   copy64(out, at + A.blocks, stat, F.stx_blocks);
   copy64(out, at + A.atime, stat, F.stx_atime);
@@ -109,7 +117,7 @@ export function writeEntry(
   out.setUint32(at + nodeid + 4, Math.floor(inode.nodeid / 2 ** 32), true);
   out.setUint32(at + entry_valid, folder.seconds, true);
   out.setUint32(at + attr_valid, folder.seconds, true);
-  writeAttr(out, at + attr, stat, folder.owners);
+  writeAttr(out, at + attr, stat, folder);
 }
 
 /**
@@ -252,7 +260,7 @@ class AttributeChange implements Operation {
 function attributes(folder: Folder, request: FuseRequest): number {
   const { attr_valid, attr } = fuse_attr_out.offsets;
   request.reply.setUint32(ANSWER + attr_valid, folder.seconds, true);
-  writeAttr(request.reply, ANSWER + attr, folder.stat, folder.owners);
+  writeAttr(request.reply, ANSWER + attr, folder.stat, folder);
   return fuse_attr_out.size;
 }
 

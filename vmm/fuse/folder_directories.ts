@@ -12,8 +12,10 @@ import { close, readHandle } from "./folder_files.ts";
 import { folderDescriptor } from "./folder_names.ts";
 import type { FileHandle } from "./handle_table.ts";
 import {
+  fuse_attr,
   fuse_dirent,
   fuse_direntplus,
+  fuse_entry_out,
   fuse_fsync_in,
   fuse_open_in,
   fuse_open_out,
@@ -27,6 +29,9 @@ import type { Operations } from "./server.ts";
 const { d_ino, d_off, d_reclen, d_type } = dirent64.offsets;
 const NAME = dirent64.size;
 const { ino, off, namelen, type } = fuse_dirent.offsets;
+/** In a `struct fuse_direntplus`: a file's number twice. */
+const DIRENT_INO = fuse_direntplus.offsets.dirent + ino;
+const ATTR_INO = fuse_entry_out.offsets.attr + fuse_attr.offsets.ino;
 const READ_POSITION = ARGUMENTS + fuse_read_in.offsets.position;
 /** Bytes of the kernel's entries that are read at once. */
 const MOST_READ = 32768;
@@ -158,8 +163,8 @@ class Listing {
       const padded = Math.ceil(length / ALIGN) * ALIGN;
       if (written + padded > most) return written;
       this.#reply.fill(0, start, start + padded);
+      this.#writeEntry(handle, at, dirent, name);
       if (plus) this.#lookUp(handle, start, name);
-      this.#writeEntry(at, dirent, name);
       written += padded;
       if (at + view.getUint16(at + d_reclen, true) >= got) {
         handle.position = view.getBigInt64(at + d_off, true);
@@ -168,11 +173,12 @@ class Listing {
     return written;
   }
 
-  #writeEntry(at: number, dirent: number, name: Uint8Array): void {
+  #writeEntry({ inode }: FileHandle, at: number, dirent: number, name: Uint8Array): void {
     const from = this.#view;
     const to = this.#request.reply;
+    const upper = this.#folder.devices.upper(from.getUint32(at + d_ino + 4, true), inode.device);
     to.setUint32(dirent + ino, from.getUint32(at + d_ino, true), true);
-    to.setUint32(dirent + ino + 4, from.getUint32(at + d_ino + 4, true), true);
+    to.setUint32(dirent + ino + 4, upper, true);
     to.setUint32(dirent + off, from.getUint32(at + d_off, true), true);
     to.setUint32(dirent + off + 4, from.getUint32(at + d_off + 4, true), true);
     to.setUint32(dirent + namelen, name.length - 1, true);
@@ -186,8 +192,16 @@ class Listing {
     const folder = this.#folder;
     if (statName(handle.fd, name, folder.stat) < 0) return;
     const inode = folder.know(handle.inode, name);
-    if (inode !== undefined) {
-      writeEntry(this.#request.reply, start, inode, folder.stat, folder);
+    if (inode === undefined) return;
+    const { reply } = this.#request;
+    writeEntry(reply, start, inode, folder.stat, folder);
+    // The kernel's entry has the number of what a mount point hides.
+    for (const half of [0, 4]) {
+      reply.setUint32(
+        start + DIRENT_INO + half,
+        reply.getUint32(start + ATTR_INO + half, true),
+        true,
+      );
     }
   }
 }

@@ -1,4 +1,4 @@
-import { deepEqual, equal } from "node:assert/strict";
+import assert, { deepEqual, equal } from "node:assert/strict";
 import "../../tests/c_library.ts";
 import { filled, ServedFolder } from "../../tests/fuse_client.ts";
 import { TestFolder } from "../../tests/sh_line.ts";
@@ -51,6 +51,25 @@ Deno.test("READDIRPLUS looks up what it tells, and nothing else", async () => {
     else client.forget(nodeid, 1);
   }
   equal(folder.inodes.size, few, "those of the first listing are known once more");
+});
+
+Deno.test("files of different filesystems have different numbers, wherever they are told", () => {
+  using served = new ServedFolder("/", { mostInodes: 100_000 });
+  const { client } = served;
+  const inoIn = (path: string, name: string, plus: boolean) =>
+    client.list(path === "" ? ROOT_ID : client.walk(path), plus)
+      .find((entry) => entry.name === name)!.ino;
+  const [root, mounted] = [Deno.statSync("/"), Deno.statSync("/dev")];
+  assert.notEqual(root.dev, mounted.dev, "a host has its devices on a filesystem of their own");
+  equal(client.getattr(ROOT_ID).ino, BigInt(root.ino!));
+  const dev = client.getattr(client.walk("dev")).ino;
+  equal(dev & 0xffff_ffff_ffffn, BigInt(mounted.ino!));
+  assert.notEqual(dev, BigInt(mounted.ino!));
+  equal(inoIn("", "dev", true), dev);
+  equal(inoIn("dev", ".", false), dev);
+  const zero = client.getattr(client.walk("dev/zero")).ino;
+  equal(zero, BigInt(Deno.statSync("/dev/zero").ino!) ^ dev ^ BigInt(mounted.ino!));
+  for (const plus of [false, true]) equal(inoIn("dev", "zero", plus), zero);
 });
 
 Deno.test("a listing goes on where it was told to, and an end is an end", async () => {

@@ -8,6 +8,7 @@ import {
   allocateFile,
   openBeneath,
   seekFile,
+  setStatusFlags,
   statDescriptor,
   syncFile,
 } from "../../ffi/file_at.ts";
@@ -34,7 +35,7 @@ import {
   fuse_write_in,
   fuse_write_out,
 } from "./messages.ts";
-import { FSYNC_FDATASYNC, Opcode } from "./protocol.ts";
+import { FSYNC_FDATASYNC, Opcode, WRITE_CACHE } from "./protocol.ts";
 import { ANSWER, ARGUMENTS, type FuseRequest } from "./request.ts";
 import type { Operations } from "./server.ts";
 
@@ -177,6 +178,7 @@ export function handFile(
 ): FileHandle {
   const handle = folder.handles.add(fd, inode, isWriting(flags), fh);
   handle.flags = flags & PASSED;
+  handle.appending = (flags & O.O_APPEND) !== 0;
   handle.setid = handle.writable && statDescriptor(fd, folder.stat) === 0 &&
     hasSetid(inode, folder.stat);
   return handle;
@@ -237,6 +239,8 @@ function dataOperations(folder: Folder, request: FuseRequest): Operations {
         const start = ARGUMENTS + fuse_write_in.size;
         if (size > MOST_DATA || size > request.length - start) return -Errno.EINVAL;
         if (position > MOST_POSITION - size) return -Errno.EFBIG;
+        const failed = settleAppending(handle, write);
+        if (failed < 0) return failed;
         folder.dropSetid(handle);
         let done = 0;
         while (done < size) {
@@ -253,6 +257,25 @@ function dataOperations(folder: Folder, request: FuseRequest): Operations {
       },
     }),
   };
+}
+
+/**
+ * Has a descriptor append, or write where it is told. What a mapping of the file has changed goes to its
+ * own place, by whichever open file the client has: pwritev(2) ignores the place where there is O_APPEND.
+ *
+ * @param handle The open file
+ * @param write What is to be done to it
+ * @returns 0, or a negated errno: EPERM where a file can only be appended to
+ */
+function settleAppending(
+  handle: FileHandle,
+  { flags, write_flags }: InstanceType<typeof fuse_write_in>,
+): number {
+  const appends = (flags & O.O_APPEND) !== 0 && (write_flags & WRITE_CACHE) === 0;
+  if (handle.appending === appends) return 0;
+  const failed = setStatusFlags(handle.fd, ALWAYS | (appends ? O.O_APPEND : 0));
+  if (failed === 0) handle.appending = appends;
+  return failed;
 }
 
 /** An open plain file; folders have handles too. */

@@ -17,7 +17,7 @@ import {
   fuse_read_in,
   fuse_write_in,
 } from "./messages.ts";
-import { Fopen, Opcode, ROOT_ID } from "./protocol.ts";
+import { Fopen, Opcode, ROOT_ID, WRITE_CACHE } from "./protocol.ts";
 
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 
@@ -88,13 +88,33 @@ Deno.test("a file is open for what it was opened for", async () => {
   equal(client.write(reading, 0, "x"), -Errno.EBADF);
   equal(client.read(writing, 0, 1).errno, Errno.EBADF);
   const appending = client.open(node, O.O_WRONLY | O.O_APPEND);
-  client.write(appending, 0, "!");
+  client.write(appending, 0, "!", { flags: O.O_APPEND });
   equal(Deno.readTextFileSync(`${host.path}/a`), "text!");
   client.release(client.open(node, O.O_WRONLY | O.O_TRUNC));
   equal(Deno.statSync(`${host.path}/a`).size, 0);
   const folder = client.open(ROOT_ID, 0, Opcode.OPENDIR);
   equal(client.read(folder, 0, 1).errno, Errno.EBADF);
   equal(client.release(folder), 0);
+});
+
+Deno.test("what a mapping of an appending file writes goes to its place, and the rest to the end", async () => {
+  await using host = new TestFolder();
+  host.write("a", "0123456789");
+  using served = new ServedFolder(host.path);
+  const { client } = served;
+  const fh = client.open(client.lookup("a").nodeid, O.O_RDWR | O.O_APPEND);
+  const flags = O.O_RDWR | O.O_APPEND;
+  const text = () => Deno.readTextFileSync(`${host.path}/a`);
+  equal(client.write(fh, 0, "ab", { write_flags: WRITE_CACHE }), 2);
+  equal(text(), "ab23456789");
+  Deno.writeTextFileSync(`${host.path}/a`, "+", { append: true }); // the client doesn't know of it
+  equal(client.write(fh, 10, "!", { flags }), 1);
+  equal(text(), "ab23456789+!");
+  equal(client.write(fh, 4, "cd", { flags, write_flags: WRITE_CACHE }), 2);
+  equal(client.write(fh, 8, "ef"), 2); // the client has taken O_APPEND from its file
+  equal(text(), "ab23cd67ef+!");
+  equal(client.write(fh, 0, "?", { flags }), 1);
+  equal(text(), "ab23cd67ef+!?");
 });
 
 Deno.test("CREATE opens what is there already unless it must be new", async () => {

@@ -7,6 +7,7 @@ import { Errno } from "../../ffi/errno.ts";
 import {
   makeFifo,
   makeFolder,
+  makeSocket,
   makeSymlink,
   openBeneath,
   readLink,
@@ -182,7 +183,7 @@ function makingOperations(folder: Folder, request: FuseRequest): Operations {
   };
 }
 
-/** Plain files and FIFOs; a device would be the host's, should a process there open it. */
+/** Plain files, FIFOs, sockets; a device would be the host's, should a process there open it. */
 function makeNode(fd: number, name: Uint8Array, mode: number): number {
   const permissions = mode & PERMISSIONS;
   switch (mode & S.S_IFMT) {
@@ -194,6 +195,8 @@ function makeNode(fd: number, name: Uint8Array, mode: number): number {
     }
     case S.S_IFIFO:
       return makeFifo(fd, name, permissions);
+    case S.S_IFSOCK: // what bind(2) makes: who connects to it on the other side finds nobody
+      return makeSocket(fd, name, permissions);
     default:
       return -Errno.EPERM;
   }

@@ -3,6 +3,7 @@
  * server's next start: nodes by their paths, and what is open by its node.
  *
  *     { "flush": true,
+ *       "devices": [ device number of a filesystem, … ],
  *       "nodes": [ [nodeid, the folder's nodeid, name, type, lookups], … ],
  *       "handles": [ [fh, nodeid, flags of open(2)], … ] }
  *
@@ -43,7 +44,7 @@ export function saveFolder(folder: Folder): Json {
     if (parent !== undefined) nodes.push([nodeid, parent.nodeid, name, type, lookups]);
   }
   const handles = folder.handles.all().map(({ fh, inode, flags }) => [fh, inode.nodeid, flags]);
-  return { flush: folder.flush, nodes, handles };
+  return { flush: folder.flush, devices: folder.devices.all, nodes, handles };
 }
 
 /**
@@ -54,8 +55,12 @@ export function saveFolder(folder: Folder): Json {
  */
 export function restoreFolder(folder: Folder, json: Json): void {
   if (typeof json !== "object" || json === null || Array.isArray(json)) return;
-  const { flush, nodes, handles } = json as { [key: string]: Json };
+  const { flush, devices, nodes, handles } = json as { [key: string]: Json };
   folder.flush = flush !== false;
+  // Files keep their numbers.
+  if (Array.isArray(devices)) {
+    devices.filter(isNumber).forEach((device) => folder.devices.meet(device));
+  }
   const saved = new Map<number, SavedNode>();
   for (const row of rows(nodes)) {
     const node = nodeOf(row);

@@ -18,6 +18,8 @@ export class FileHandle {
   readonly writable: boolean;
   /** The flags of open(2) that it would be opened with again. */
   flags = 0;
+  /** Whether its descriptor has O_APPEND now, which puts all that is written at the file's end. */
+  appending = false;
   /** The file may have set-user-ID or set-group-ID bits, which the first write takes away. */
   setid = false;
   /** Of a folder: where the next entries come from, a cookie of getdents64; undefined if unknown. */

@@ -5,6 +5,7 @@
  * @module
  */
 import { S, statx, STATX_BTIME } from "../../ffi/file_structs.ts";
+import { deviceOf } from "./device_table.ts";
 import type { FileHandle } from "./handle_table.ts";
 import { ROOT_ID } from "./protocol.ts";
 
@@ -39,10 +40,10 @@ export class Inode {
   newer: Inode | undefined;
   /** The next node whose file's number has the same hash. */
   next: Inode | undefined;
+  /** The filesystem that it is on. */
+  readonly device: number;
   readonly #inoLow: number;
   readonly #inoHigh: number;
-  readonly #devMajor: number;
-  readonly #devMinor: number;
   readonly #born: number;
   readonly #bornNsec: number;
 
@@ -59,8 +60,7 @@ export class Inode {
     this.type = stat.getUint16(F.stx_mode, true) & S.S_IFMT;
     this.#inoLow = stat.getUint32(F.stx_ino, true);
     this.#inoHigh = stat.getUint32(F.stx_ino + 4, true);
-    this.#devMajor = stat.getUint32(F.stx_dev_major, true);
-    this.#devMinor = stat.getUint32(F.stx_dev_minor, true);
+    this.device = deviceOf(stat);
     this.#born = bornAt(stat);
     this.#bornNsec = bornNsec(stat);
   }
@@ -80,8 +80,7 @@ export class Inode {
 
   /** Whether a file is on the same filesystem. */
   onDevice(stat: DataView): boolean {
-    return stat.getUint32(F.stx_dev_major, true) === this.#devMajor &&
-      stat.getUint32(F.stx_dev_minor, true) === this.#devMinor;
+    return deviceOf(stat) === this.device;
   }
 
   /** What {@linkcode InodeTable} finds it by. */

@@ -118,6 +118,8 @@ export const Fopen = {
 
 /** `fuse_getattr_in.getattr_flags`: `fh` is valid. */
 export const GETATTR_FH = 1;
+/** `fuse_write_in.write_flags`: from the client's page cache, written by a mapping. */
+export const WRITE_CACHE = 1;
 /** `fuse_fsync_in.fsync_flags`: data only. */
 export const FSYNC_FDATASYNC = 1;
 /** `fuse_poll_in.flags`: a notification is wanted when something changes. */

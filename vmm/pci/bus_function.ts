@@ -137,6 +137,7 @@ export class BusFunction implements PciInterrupts {
       return;
     }
     const before = this.#decodedBases();
+    const mastered = this.#mastered;
     const { writable } = this.#layout!;
     for (let i = 0; i < width && offset + i < CONFIGURATION_SIZE; i++) {
       const mask = writable[offset + i]!;
@@ -145,6 +146,7 @@ export class BusFunction implements PciInterrupts {
       this.#view.setUint8(offset + i, (old & ~mask) | ((value >>> (8 * i)) & mask));
     }
     this.#announceBases(before);
+    if (mastered && !this.#mastered) this.#fn!.unmastered?.();
     this.#driveIntx();
     this.#msix.deliverPending();
   }
@@ -228,6 +230,10 @@ export class BusFunction implements PciInterrupts {
     return this.#layout!.vendorCapabilities.findIndex(({ at, end }) =>
       offset >= at + 2 && offset + width <= end
     );
+  }
+
+  get #mastered(): boolean {
+    return (this.#view.getUint16(At.command, true) & Command.BUS_MASTER) !== 0;
   }
 
   #decodedBases(): (number | undefined)[] {

@@ -68,6 +68,11 @@ export interface PciFunction {
    * @param base Its address or first port; undefined while it is not decoded
    */
   decoded?(index: number, base: number | undefined): void;
+  /**
+   * Told, in the same way, that the guest has cleared the bus master bit, which it had set: the function
+   * is to leave memory alone (PCI 3.0 §6.2.2). One that never was a bus master is not told.
+   */
+  unmastered?(): void;
 }
 
 /** A function's interrupts, in each thread that runs it; called under the device's lock. */
@@ -75,8 +80,8 @@ export interface PciInterrupts {
   /** Whether the guest has switched to MSI-X. */
   readonly msixEnabled: boolean;
   /**
-   * Sends an MSI-X message, or sets its pending bit while it is masked. Does nothing while MSI-X is
-   * off, bus mastering is off, or for a vector that there isn't.
+   * Sends an MSI-X message, or sets its pending bit while it is masked, or bus mastering is off. Does
+   * nothing while MSI-X is off, or for a vector that there isn't.
    *
    * @param vector 0 to vectors - 1
    */

@@ -89,18 +89,28 @@ Deno.test("the function's mask holds every vector back, and lets go of what is p
   assert.deepEqual(sent(), ["fee01000 0 40", "fee01000 0 41"]);
 });
 
-Deno.test("nothing is sent while MSI-X or bus mastering is off, or for vectors that there aren't", () => {
+Deno.test("nothing is sent while MSI-X is off, or for vectors that there aren't", () => {
   const { interrupts, set, sent, config, memory } = withMsix(2);
   set(0, 0);
   for (const vector of [2, 63, 64, 0xffff, -1, NaN, 2 ** 40]) interrupts.signal(vector);
-  config.write(COMMAND, 2, Command.MEMORY_SPACE);
-  interrupts.signal(0);
-  config.write(COMMAND, 2, Command.MEMORY_SPACE | Command.BUS_MASTER);
   config.write(CONTROL, 2, 0);
   assert.equal(interrupts.msixEnabled, false);
   interrupts.signal(0);
   config.write(CONTROL, 2, ENABLE);
   assert.deepEqual(sent(), []);
+  assert.equal(memory.read(PBA), 0);
+});
+
+Deno.test("nothing is sent while bus mastering is off, and once it is on what was to be", () => {
+  const { interrupts, set, sent, config, memory } = withMsix(2);
+  set(0, 0);
+  config.write(COMMAND, 2, Command.MEMORY_SPACE);
+  interrupts.signal(0);
+  interrupts.signal(0);
+  assert.deepEqual(sent(), []);
+  assert.equal(memory.read(PBA), 1);
+  config.write(COMMAND, 2, Command.MEMORY_SPACE | Command.BUS_MASTER);
+  assert.deepEqual(sent(), ["fee01000 0 40"]);
   assert.equal(memory.read(PBA), 0);
 });
 

@@ -84,14 +84,17 @@ export class Msix implements IoHandler {
   }
 
   /**
-   * Sends a vector's message, or remembers it while it is masked.
+   * Sends a vector's message, or remembers it while it is masked, or the function is no bus master.
    *
    * @param vector Which; one that there isn't is ignored
    */
   signal(vector: number): void {
-    if (!(vector >= 0 && vector < this.vectors) || !this.enabled || !this.#busMaster) return;
-    if (this.#functionMasked || this.#masked(vector)) this.#setPending(vector, true);
-    else this.#send(vector);
+    if (!(vector >= 0 && vector < this.vectors) || !this.enabled) return;
+    if (!this.#busMaster || this.#functionMasked || this.#masked(vector)) {
+      this.#setPending(vector, true);
+    } else {
+      this.#send(vector);
+    }
   }
 
   /** Sends what is pending and masked no more: after each write that may have unmasked something. */

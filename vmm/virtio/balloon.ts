@@ -267,20 +267,20 @@ class Balloon implements VirtioDevice {
   }
 
   /**
-   * Free memory, a descriptor a range (§5.5.6.7). What reads as poison to the guest must not turn to
-   * zero (§5.5.6.7.2).
+   * Free memory, a descriptor a range (§5.5.6.7). A guest that relies on what its free pages read as
+   * must find that or `poison_val` there (§5.5.6.7.2), and the host can only make them zero.
    */
   #report(chain: Chain): number {
     this.#state.reported += chain.writable;
-    const poisoned = this.#context.has(VIRTIO_BALLOON_F.PAGE_POISON) &&
-      this.#state.poison_val !== 0;
-    if (poisoned) return 0;
+    const filled = this.#context.has(VIRTIO_BALLOON_F.PAGE_POISON);
+    if (filled && this.#state.poison_val !== 0) return 0;
     for (let offset = 0; offset < chain.writable;) {
       const count = chain.writableIovecs(offset, chain.writable - offset, this.#iovecs);
       for (let i = 0; i < count; i++) {
         const at = 4 * i;
         const length = this.#iovecs[at + 2]! + this.#iovecs[at + 3]! * 2 ** 32;
-        this.#release.hostRange(this.#iovecs[at]! + this.#iovecs[at + 1]! * 2 ** 32, length);
+        const address = this.#iovecs[at]! + this.#iovecs[at + 1]! * 2 ** 32;
+        this.#release.hostRange(address, length, filled);
         offset += length;
       }
     }
@@ -315,7 +315,10 @@ class Balloon implements VirtioDevice {
     const chain = queue.pop();
     if (chain === undefined) return;
     queue.push(chain, 0);
+    // With EVENT_IDX the driver tells of the next one only if the empty queue was looked at (§2.7.10).
+    const refilled = queue.waiting > 0;
     queue.signal();
+    if (refilled) this.#takeFigures();
   }
 
   get #statsQueue(): Virtqueue {

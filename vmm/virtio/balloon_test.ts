@@ -156,7 +156,7 @@ onEach("the guest's figures are asked for again and again", { statsInterval: 2 }
   });
   const driver = vm.driver(2);
   driver.add({ read: [stat(4, 1000n), stat(5, 2n ** 40n), stat(0, 2n ** 64n - 1n), stat(99, 1n)] });
-  vm.kick(2);
+  ok(vm.notify(2));
   vm.poll();
   deepEqual(figures(), { free: 1000, total: 2 ** 40, swapIn: undefined });
   vm.advance(1999);
@@ -165,7 +165,7 @@ onEach("the guest's figures are asked for again and again", { statsInterval: 2 }
   equal(driver.collect().length, 1);
   ok(vm.takeInterrupt(2));
   driver.add({ read: [stat(4, 900n), Uint8Array.of(1, 2, 3)] });
-  vm.kick(2);
+  ok(vm.notify(2));
   vm.poll();
   equal(figures().free, 900);
   vm.advance(2000);
@@ -177,7 +177,7 @@ onEach("the guest's figures are asked for again and again", { statsInterval: 2 }
 
 onEach("without an interval the figures are those of the guest's start", {}, (vm) => {
   vm.driver(2).add({ read: [stat(4, 5n)] });
-  vm.kick(2);
+  ok(vm.notify(2));
   vm.poll();
   equal(vm.stats.free_memory, 5);
   vm.advance(1e9);
@@ -216,6 +216,31 @@ onEach("a guest that fills its free pages keeps what they read as", {}, (vm) => 
   ok(bytes.every((byte) => byte === 0xaa));
   equal(vm.stats.released, 0);
 });
+
+const FORK = [{ base: 0, size: 16 * MIB, private: true, filling: 0x55 }];
+
+onEach("what a fork's guest says it fills stays as it is: its image has other bytes", {}, (vm) => {
+  const bytes = vm.memory.bytes(FREE, MIB);
+  bytes.fill(0); // poison_val is 0: what init_on_free does
+  vm.driver(3).add({ write: [{ address: FREE, length: MIB }] });
+  turn(vm, 3);
+  ok(bytes.every((byte) => byte === 0));
+  deepEqual([vm.stats.reported, vm.stats.released, vm.stats.failed], [MIB, 0, 1]);
+}, { memory: FORK });
+
+onEach(
+  "a fork's free pages are given back where the guest does not mind what they read as",
+  {},
+  (vm) => {
+    const bytes = vm.memory.bytes(FREE, MIB);
+    bytes.fill(1);
+    vm.driver(3).add({ write: [{ address: FREE, length: MIB }] });
+    turn(vm, 3);
+    equal(vm.stats.released, MIB);
+    ok(bytes.every((byte) => byte === 0x55));
+  },
+  { memory: FORK, without: [4] },
+);
 
 onEach("without statistics the third queue is the reporting one", {}, (vm) => {
   vm.memory.bytes(FREE, PAGE).fill(1);

@@ -57,6 +57,7 @@ export type DiskConfig = v.InferOutput<typeof schema> & { readonly opened?: Open
 
 class Disk implements VirtioDevice {
   readonly features: readonly number[];
+  readonly formerFeatures = [BlkFeature.SIZE_MAX];
   readonly configSize = VirtioBlkConfig.size;
   readonly #config: DiskConfig;
   readonly #disk: OpenedDisk;
@@ -249,10 +250,14 @@ class Disk implements VirtioDevice {
   }
 }
 
+/**
+ * SIZE_MAX is not among them: a segment may be as long as its request. FreeBSD's driver, since 13,
+ * takes no disk whose segments are to be shorter than what it transfers at once (1 MiB).
+ */
 function featuresOf(disk: OpenedDisk): readonly number[] {
   const f = BlkFeature;
   return [
-    ...[f.SIZE_MAX, f.SEG_MAX, f.BLK_SIZE, f.TOPOLOGY, f.MQ],
+    ...[f.SEG_MAX, f.BLK_SIZE, f.TOPOLOGY, f.MQ],
     ...(disk.readOnly ? [f.RO] : [f.FLUSH, f.CONFIG_WCE]),
     ...(disk.discard ? [f.DISCARD] : []),
     ...(disk.writeZeroes ? [f.WRITE_ZEROES] : []),

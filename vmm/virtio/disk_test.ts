@@ -113,6 +113,7 @@ for (const transport of TRANSPORTS) {
       assert.equal(registers.readConfig(0, 4), SECTORS);
       assert.equal(registers.readConfig(4, 4), 0);
       assert.equal(registers.readConfig(8, 4), 2 ** 18);
+      assert.equal((registers.offered >> BigInt(BlkFeature.SIZE_MAX)) & 1n, 0n);
       assert.equal(registers.readConfig(12, 4), 254);
       assert.equal(registers.readConfig(20, 4), 512);
       assert.equal(registers.readConfig(32, 1), 1);
@@ -120,6 +121,24 @@ for (const transport of TRANSPORTS) {
       return Promise.resolve();
     }, { transport });
   });
+}
+
+for (const engine of ENGINES) {
+  for (const overlay of [undefined, "temporary"]) {
+    const where = overlay === undefined ? "file" : "overlay";
+    Deno.test(`${engine}, ${where}: a segment may be as long as its request`, async () => {
+      using image = new Image(pattern(2 ** 23, 1));
+      await using vm = await VirtioMachine.open(disk, { path: image.path, engine, overlay });
+      const guest = new BlockGuest(vm);
+      const data = pattern(2 ** 22, 9);
+      await guest.write(3, data);
+      const expected = image.bytes.slice();
+      expected.set(data, 3 * 512);
+      assert.deepEqual(await guest.read(0, 2 ** 13), expected.slice(0, 2 ** 22));
+      assert.deepEqual(await guest.read(2 ** 13, 2 ** 13), expected.slice(2 ** 22));
+      assert.equal(vm.stats.errors, 0);
+    });
+  }
 }
 
 Deno.test("many requests in one notification are all done, on each of several queues", async () => {

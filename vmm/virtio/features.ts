@@ -8,20 +8,20 @@ import { Feature } from "./virtio_device.ts";
 /** What every device here offers. */
 const OF_EVERY_DEVICE = [Feature.INDIRECT_DESC, Feature.EVENT_IDX, Feature.VERSION_1];
 
+type Words = readonly [low: number, high: number];
+
 /** The feature bits that a device offers. */
 export class OfferedFeatures {
-  readonly #words: readonly [low: number, high: number];
+  readonly #words: Words;
+  readonly #everOffered: Words;
 
   /**
    * @param own The device's own bits, 0 to 63
+   * @param former Those that it offered in earlier versions
    */
-  constructor(own: readonly number[]) {
-    const words: [number, number] = [0, 0];
-    for (const bit of [...own, ...OF_EVERY_DEVICE]) {
-      const word = bit < 32 ? 0 : 1;
-      words[word] = (words[word] | (1 << (bit & 31))) >>> 0;
-    }
-    this.#words = words;
+  constructor(own: readonly number[], former: readonly number[] = []) {
+    this.#words = wordsOf([...own, ...OF_EVERY_DEVICE]);
+    this.#everOffered = wordsOf([...own, ...former, ...OF_EVERY_DEVICE]);
   }
 
   /**
@@ -42,8 +42,25 @@ export class OfferedFeatures {
    * @param beyond Any bits above those
    */
   accepts(low: number, high: number, beyond: number): boolean {
-    const [offeredLow, offeredHigh] = this.#words;
-    return (low & ~offeredLow) === 0 && (high & ~offeredHigh) === 0 && beyond === 0 &&
-      (high & (1 << (Feature.VERSION_1 - 32))) !== 0;
+    return isChoice(this.#words, low, high, beyond);
   }
+
+  /** Whether a driver that goes on from a saved state may have chosen some: then more was offered. */
+  acceptsRestored(low: number, high: number, beyond: number): boolean {
+    return isChoice(this.#everOffered, low, high, beyond);
+  }
+}
+
+function wordsOf(bits: readonly number[]): Words {
+  const words: [number, number] = [0, 0];
+  for (const bit of bits) {
+    const word = bit < 32 ? 0 : 1;
+    words[word] = (words[word] | (1 << (bit & 31))) >>> 0;
+  }
+  return words;
+}
+
+function isChoice([offeredLow, offeredHigh]: Words, low: number, high: number, beyond: number) {
+  return (low & ~offeredLow) === 0 && (high & ~offeredHigh) === 0 && beyond === 0 &&
+    (high & (1 << (Feature.VERSION_1 - 32))) !== 0;
 }

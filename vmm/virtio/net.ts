@@ -212,6 +212,7 @@ class Net implements VirtioDevice, BackendOwner, ControlledDevice, PairOwner {
 
   #control(index: number): void {
     const queue = this.#context.queues[index]!;
+    const { pairs } = this.state;
     for (let count = 0; queue.waiting > 0; count++) {
       if (count === TURN_COMMANDS) {
         this.#loop!.later(() => this.#control(index));
@@ -221,6 +222,9 @@ class Net implements VirtioDevice, BackendOwner, ControlledDevice, PairOwner {
       queue.push(chain, control(chain, this));
     }
     queue.signal();
+    // §5.1.6.5.5: what the driver said of new pairs' queues before was not heard, and with EVENT_IDX it
+    // says it once.
+    if (this.state.pairs !== pairs) this.wake();
   }
 
   #configByte(offset: number): number {

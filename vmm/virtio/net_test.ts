@@ -22,10 +22,15 @@ async function open(config: Record<string, unknown> = {}, options: VirtioMachine
 
 /** Sends a control command, and gives its answer. */
 function command(vm: VirtioMachine, ...bytes: number[]): number {
-  const request = vm.driver(CONTROL).add({ read: [Uint8Array.from(bytes)], write: [1] });
-  vm.kick(CONTROL);
+  return commandOn(vm, CONTROL, ...bytes);
+}
+
+/** The same where there are more pairs, and the control queue is elsewhere. */
+function commandOn(vm: VirtioMachine, queue: number, ...bytes: number[]): number {
+  const request = vm.driver(queue).add({ read: [Uint8Array.from(bytes)], write: [1] });
+  vm.kick(queue);
   vm.poll();
-  assert.equal(vm.driver(CONTROL).collect().length, 1);
+  assert.equal(vm.driver(queue).collect().length, 1);
   return request.written(0)[0]!;
 }
 
@@ -300,6 +305,24 @@ onEach("control commands are carried out, or refused", async (open) => {
   assert.equal(command(vm, 7), ERR, "cut off");
   vm.reset();
   assert.equal(vm.registers.readConfig(5, 1), 0x56, "a reset brings the address back");
+});
+
+onEach("what a pair was given before it is in use is found when it is", async (open) => {
+  const { vm, peer } = await open({ queues: 2 });
+  await using _ = vm;
+  vm.driver(2).add({ write: [HEADER + 60] });
+  vm.driver(3).add({ read: [new Uint8Array(HEADER), testFrame(60, 1)] });
+  assert(vm.notify(2));
+  assert(vm.notify(3));
+  peer.send(testFrame(60, 2));
+  vm.poll();
+  assert.deepEqual([vm.stats.tx_packets, vm.stats.rx_packets], [0, 0]);
+  assert.equal(commandOn(vm, 4, 4, 0, 2, 0), 0);
+  assert.deepEqual(peer.frames(), [testFrame(60, 1)]);
+  const [received] = vm.driver(2).collect();
+  assert.deepEqual(received?.request.written().slice(HEADER), testFrame(60, 2));
+  assert.equal(vm.driver(3).collect().length, 1);
+  assert(vm.takeInterrupt(2));
 });
 
 onEach("a control command that can't be answered breaks the protocol", async (open) => {

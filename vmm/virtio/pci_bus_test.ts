@@ -13,6 +13,7 @@ import { Status } from "./status.ts";
 const SLOT = 3;
 const GSI = 16 + SLOT;
 const COMMAND = 0x04;
+const MEMORY = 2;
 const MEMORY_AND_MASTER = 6;
 const VENDOR_CAPABILITY = 9;
 const MSIX_CAPABILITY = 0x11;
@@ -35,6 +36,17 @@ function plug(): { bus: PciBus; config: Config; machine: FakePciMachine; device:
   bus.reset(SLOT);
   device.reset();
   return { bus, config: new Config(bus, SLOT), machine, device };
+}
+
+/** The structures of a device that is brought to DRIVER_OK. */
+function start(bus: PciBus, config: Config) {
+  const bar = (config.read(0x10) & ~0xf) >>> 0;
+  const { handler } = bus.findMemory(bar)!.range;
+  for (const status of [1, 3]) handler.write(Common.DEVICE_STATUS, 1, status);
+  handler.write(Common.DRIVER_FEATURE_SELECT, 4, 1);
+  handler.write(Common.DRIVER_FEATURE, 4, 1);
+  for (const status of [11, 15]) handler.write(Common.DEVICE_STATUS, 1, status);
+  return handler;
 }
 
 /** Where each capability lies, by its ID, in the order of the list. */
@@ -88,12 +100,7 @@ Deno.test("the configuration window works through the bus", () => {
 Deno.test("interrupts are the slot's line, or MSI-X messages once the driver wants these", () => {
   const { config, bus, machine, device } = plug();
   config.write(COMMAND, 2, MEMORY_AND_MASTER);
-  const bar = (config.read(0x10) & ~0xf) >>> 0;
-  const { handler } = bus.findMemory(bar)!.range;
-  for (const status of [1, 3]) handler.write(Common.DEVICE_STATUS, 1, status);
-  handler.write(Common.DRIVER_FEATURE_SELECT, 4, 1);
-  handler.write(Common.DRIVER_FEATURE, 4, 1);
-  for (const status of [11, 15]) handler.write(Common.DEVICE_STATUS, 1, status);
+  const handler = start(bus, config);
   device.action!("change");
   assert.equal(machine.level(GSI), true);
   assert.equal(handler.read(Structure.ISR, 1), 2);
@@ -110,4 +117,30 @@ Deno.test("interrupts are the slot's line, or MSI-X messages once the driver wan
   assert.deepEqual(machine.messages, ["fee00000 0 41"]);
   assert.equal(machine.level(GSI), false);
   assert.equal(handler.read(Structure.ISR, 1), 0);
+});
+
+Deno.test("a device that is a bus master no more is reset, one that never was goes on", () => {
+  const { config, bus } = plug();
+  config.write(COMMAND, 2, MEMORY);
+  const handler = start(bus, config);
+  const status = () => handler.read(Common.DEVICE_STATUS, 1);
+  config.write(COMMAND, 2, MEMORY);
+  config.write(COMMAND, 2, MEMORY_AND_MASTER);
+  config.write(COMMAND + 1, 1, 4); // the interrupt disable bit
+  assert.equal(status(), 15);
+  config.write(COMMAND, 2, MEMORY);
+  assert.equal(status(), 0);
+  config.write(COMMAND, 2, MEMORY_AND_MASTER);
+  assert.equal(status(), 0, "it waits for a driver");
+  start(bus, config);
+  assert.equal(status(), 15);
+});
+
+Deno.test("a driver that has not come to DRIVER_OK loses nothing with the bus master bit", () => {
+  const { config, bus } = plug();
+  config.write(COMMAND, 2, MEMORY_AND_MASTER);
+  const { handler } = bus.findMemory((config.read(0x10) & ~0xf) >>> 0)!.range;
+  for (const status of [1, 3]) handler.write(Common.DEVICE_STATUS, 1, status);
+  config.write(COMMAND, 2, MEMORY);
+  assert.equal(handler.read(Common.DEVICE_STATUS, 1), 3);
 });

@@ -156,6 +156,7 @@ class PciTransport implements TransportBus, IoHandler {
       decoded: (bar, base) => {
         if (bar === STRUCTURES_BAR) this.#decoded(base);
       },
+      unmastered: () => this.#transport.guard(() => this.#transport.cutOff()),
     };
   }
 

@@ -29,7 +29,8 @@ export function checkTransport(state: Struct<typeof VirtioState>, offered: Offer
   }
   const { driver_features_low: low, driver_features_high: high, driver_features_beyond } = state;
   if (
-    (status & Status.FEATURES_OK) !== 0 && !offered.accepts(low, high, driver_features_beyond)
+    (status & Status.FEATURES_OK) !== 0 &&
+    !offered.acceptsRestored(low, high, driver_features_beyond)
   ) {
     const hex = (word: number) => `0x${word.toString(16)}`;
     throw new TypeError(

@@ -87,7 +87,7 @@ export class VirtioTransport implements QueueOwner {
     this.selected = new QueueRegisters(this, dma, sizes);
     const own = new DataView(buffer, byteOffset + VirtioState.size, type.state.size);
     this.device = type.open(config, this.#virtioContext(own));
-    this.offered = new OfferedFeatures(this.device.features);
+    this.offered = new OfferedFeatures(this.device.features, this.device.formerFeatures);
   }
 
   /** How many queues it has. */
@@ -193,6 +193,17 @@ export class VirtioTransport implements QueueOwner {
     this.disconnect();
     s.resetting = 1;
     if (!this.#finishReset()) this.#context.wake();
+  }
+
+  /**
+   * The device is to leave memory alone: one that runs is reset, and the vCPU waits for what is in flight.
+   *
+   * Linux clears the bus master bit of what still runs when it starts another kernel (kexec), which sets it
+   * before it resets the device. Queues that went on in between would be worked where they were, in memory
+   * that is now the other kernel's.
+   */
+  cutOff(): void {
+    if ((this.state.status & Status.DRIVER_OK) !== 0) this.writeStatus(0);
   }
 
   /**

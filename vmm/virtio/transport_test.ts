@@ -219,6 +219,30 @@ for (const transport of TRANSPORTS) {
   });
 }
 
+Deno.test("pci: what is in flight is waited for when bus mastering ends, and nothing is begun", async () => {
+  await using vm = await VirtioMachine.open(echo);
+  vm.registers.writeConfig(4, 1, EchoMode.KEEP);
+  const driver = vm.driver(0);
+  driver.add({ write: [64] });
+  vm.kick(0);
+  vm.poll();
+  driver.add({ write: [64] });
+  vm.kick(0);
+  vm.threads.vcpu.pci!.unmastered!();
+  assert.deepEqual(vm.attachments, []);
+  assert.notEqual(vm.status, 0, "the kernel still has the first");
+  vm.waitForHolds();
+  vm.poll();
+  assert.equal(vm.status, 0);
+  assert.equal(driver.usedIdx, 0);
+  assert.equal(vm.stats.requests, 1);
+  vm.start();
+  vm.driver(0).add({ read: [text.encode("abc")], write: [3] });
+  vm.kick(0);
+  vm.poll();
+  assert.equal(vm.driver(0).collect().length, 1);
+});
+
 Deno.test("pci: a driver without MSI-X gets the line, and ISR takes it back", async () => {
   await using vm = await VirtioMachine.open(echo, {}, { msix: false });
   vm.driver(0).add({ read: [text.encode("abc")], write: [3] });

@@ -174,6 +174,8 @@ export interface VirtioContext {
 export interface VirtioDevice {
   /** The feature bits it offers; the transport adds those of every device (§6). */
   readonly features: readonly number[];
+  /** Those that it offered in earlier versions: a driver that goes on from then may have chosen them. */
+  readonly formerFeatures?: readonly number[];
   /** Bytes of its configuration space. */
   readonly configSize: number;
   /** Reads the configuration space; never past its end. */

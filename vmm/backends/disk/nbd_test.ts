@@ -106,6 +106,21 @@ for (const transport of TRANSPORTS) {
   });
 }
 
+Deno.test("a segment may be as long as its request", async () => {
+  const sectors = 2 ** 14;
+  await using server = await Server.start(
+    "nbdkit",
+    (socket) => ["-f", "-U", socket, "memory", `${sectors * 512}`],
+  );
+  await using vm = await server.open();
+  const guest = new BlockGuest(vm);
+  const data = pattern(2 ** 22, 9);
+  await guest.write(3, data);
+  assert.deepEqual(await guest.read(3, 2 ** 13), data);
+  assert.deepEqual(await guest.read(0, 3), new Uint8Array(3 * 512));
+  assert.equal(vm.stats.errors, 0);
+});
+
 Deno.test("a qcow2 behind qemu-nbd is a disk, and keeps what was written", async () => {
   const words = (socket: string, folder: string) => {
     const image = `${folder}/image.qcow2`;

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { releasePages } from "../../../ffi/memory_advice.ts";
+import { punchPages, releasePages } from "../../../ffi/memory_advice.ts";
 import type { GuestMemory, MemoryRegion } from "../../guest_memory.ts";
 import type { BalloonRegisters } from "./state.ts";
 
@@ -48,13 +48,15 @@ export class PageRelease {
    *
    * @param address Where it starts in this process
    * @param length Bytes
+   * @param toZero Whether it stays as it is where it would not read as zero later: a fork's memory, and
+   * what goes on from a folder, would show what its image has
    */
-  hostRange(address: number, length: number): void {
+  hostRange(address: number, length: number, toZero: boolean): void {
     const start = Math.ceil(address / PAGE) * PAGE;
     const end = Math.floor((address + length) / PAGE) * PAGE;
     for (const { host, buffer } of this.#ram) {
       if (start < host || end > host + buffer.byteLength || start >= end) continue;
-      return this.#release(start, end - start);
+      return this.#release(start, end - start, toZero ? punchPages : releasePages);
     }
     this.#state.invalid++;
   }
@@ -72,8 +74,8 @@ export class PageRelease {
     this.#state.invalid += (end - start - inside) / PAGE;
   }
 
-  #release(address: number, length: number): void {
-    if (releasePages(address, length) === 0) this.#state.released += length;
+  #release(address: number, length: number, release = releasePages): void {
+    if (release(address, length) === 0) this.#state.released += length;
     else this.#state.failed++;
   }
 }

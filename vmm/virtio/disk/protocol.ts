@@ -6,6 +6,7 @@
 
 /** Feature bits (§5.2.3). */
 export const BlkFeature = {
+  /** No longer offered. */
   SIZE_MAX: 1,
   SEG_MAX: 2,
   RO: 5,
@@ -52,7 +53,7 @@ export const MOST_ZEROES_SECTORS = 2 ** 14;
 export const QUEUE_SIZE = 256;
 /** Data descriptors of one request: the queue's less header and status. */
 export const SEG_MAX = QUEUE_SIZE - 2;
-/** Bytes of one of them: with this a request is bounded, and so is a turn of the I/O thread. */
+/** Bytes of one of them, for drivers that chose SIZE_MAX while it was offered. */
 export const SIZE_MAX = 2 ** 18;
-/** Bytes of one request's data. */
+/** Bytes of one request's data, however many descriptors it has: so a turn of the I/O thread is bounded. */
 export const MOST_BYTES = SEG_MAX * SIZE_MAX;
