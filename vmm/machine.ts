@@ -201,10 +201,12 @@ export class Machine implements AsyncDisposable {
    * until they have given those back it cannot go on. Only while it is frozen.
    *
    * @returns For each slot its file, in order; none for memory that the guest shares with others
-   * @throws {VmError} If a disk can't be lent
+   * @throws {VmError} If a disk can't be lent, or the machine is being migrated
    * @throws {HostError} If the host has no room for it
    */
   lend(): (SlotFile | undefined)[] {
+    // What a migration reads are the files behind memory, which is not to be elsewhere meanwhile.
+    this.#requireUnlogged("make copies");
     this.#disks.lend();
     const images = this.#restartParts.memory.images(!this.#arena.ran);
     this.#arena.ran = false;

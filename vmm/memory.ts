@@ -8,7 +8,7 @@ import { Errno } from "../ffi/errno.ts";
 import { DocumentError, HostError } from "../ffi/errors.ts";
 import { closeFile, duplicate, openFile, OpenFlag, readTextFile, writeAt } from "../ffi/files.ts";
 import type { Vm } from "../ffi/kvm/vm.ts";
-import { createMemfd, type MapOptions, Mapping, remapMemory } from "../ffi/mapping.ts";
+import { createMemfd, type MapOptions, Mapping, remapMemory, sealMemfd } from "../ffi/mapping.ts";
 import { releasePages } from "../ffi/memory_advice.ts";
 import { Address } from "./board.ts";
 import type { MemoryEntry } from "./document.ts";
@@ -175,6 +175,7 @@ export class MachineMemory implements Disposable {
       if (current && slot.image !== undefined) return slot.image;
       const { address, size, file } = slot;
       const { file: _, ...others } = slot;
+      if (file !== undefined) sealMemfd(file.fd); // who has it open is to look elsewhere
       const image = file === undefined || file.huge ? this.#copy(slot) : file;
       remapMemory(address, size, image.fd, { private: true, offset: image.offset });
       this.slots[i] = { ...others, image };
