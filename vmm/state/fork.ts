@@ -40,13 +40,14 @@ const CIDS = 2 ** 31 - LEAST_CID;
  * @throws {VmError} If it can't be copied
  */
 export async function forkSource(machine: Machine): Promise<ForkSource> {
-  if (machine.state !== "paused" && (machine.document.devices ?? []).some(isWrittenDisk)) {
-    throw new VmError("A VM with disks that it writes can be forked only while it is paused", {
-      hint: "hvsh pause NAME | hvsh fork",
-    });
-  }
   await machine.filled;
   return await machine.freeze((frozen) => {
+    // Only now: a disk may have come, or somebody had it go on, while others looked into it.
+    if (machine.state !== "paused" && (machine.description.devices ?? []).some(isWrittenDisk)) {
+      throw new VmError("A VM with disks that it writes can be forked only while it is paused", {
+        hint: "hvsh pause NAME | hvsh fork",
+      });
+    }
     const snapshot = saveMachine(machine, frozen);
     const names = regionNames(machine.slots);
     const sizes = machine.slots.map(({ size }) => size);
