@@ -55,3 +55,18 @@ onKvm(
     });
   },
 );
+
+onKvm("a disk that can't be lent leaves the others with their VM", async () => {
+  await withImages(async (one, two) => {
+    const overlay = `${two}.overlay`;
+    await using machine = await spinning([
+      { type: "disk", path: one },
+      { type: "disk", path: two, overlay },
+    ]);
+    await machine.pause();
+    await assert.rejects(forkSource(machine), /a disk with an overlay can't be shared/);
+    assert.ok(isOnesAlone(one));
+    machine.resume();
+    assert.ok(isOnesAlone(one));
+  });
+});
