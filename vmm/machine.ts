@@ -368,6 +368,7 @@ export class Machine implements AsyncDisposable {
     return this.#debugger ??= openDebugger(this, this.#restartParts, this.#threads, {
       ending: () => this.#ending,
       failed: (error) => this.fail(error),
+      reclaim: () => this.#disks.reclaim(),
       stopped: (stop) => {
         this.#pausedBy = stop;
         this.#become("paused", { ...stopDetails(stop) });

@@ -70,3 +70,20 @@ onKvm("a disk that can't be lent leaves the others with their VM", async () => {
     assert.ok(isOnesAlone(one));
   });
 });
+
+onKvm("a VM whose disks copies have makes no step either, until they have ended", async () => {
+  await withImages(async (path) => {
+    await using machine = await spinning([{ type: "disk", path }]);
+    await machine.pause();
+    const debug = await machine.debugger();
+    {
+      await using _copy = await forkMachine(await forkSource(machine));
+      await assert.rejects(debug.step(0), /others still use/);
+      assert.equal(machine.state, "paused");
+      assert.ok(!isOnesAlone(path));
+    }
+    assert.equal((await debug.step(0))?.reason, "step");
+    assert.ok(isOnesAlone(path));
+    machine.resume();
+  });
+});
