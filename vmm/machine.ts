@@ -208,8 +208,10 @@ export class Machine implements AsyncDisposable {
     // What a migration reads are the files behind memory, which is not to be elsewhere meanwhile.
     this.#requireUnlogged("make copies");
     this.#disks.lend();
-    const images = this.#restartParts.memory.images(!this.#arena.ran);
+    const { ran } = this.#arena;
+    const images = this.#restartParts.memory.images(!ran && !this.writeLog.any);
     this.#arena.ran = false;
+    this.writeLog.forgetAny();
     return images;
   }
 
@@ -480,6 +482,7 @@ export class Machine implements AsyncDisposable {
     const { Restart } = await import("./restart.ts");
     this.#restarter ??= new Restart(this.#restartParts);
     await this.#restarter.run(() => this.#ending);
+    this.#arena.ran = true; // the images of its memory are of what was before
     this.#timers.startAnew();
     this.console.startAnew();
     this.dirtyLog.markAll();

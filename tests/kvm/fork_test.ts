@@ -1,10 +1,18 @@
 /** Copies of live VMs, in the same process. */
 import assert from "node:assert/strict";
 import { create, type Vm, VmError } from "../../mod.ts";
+import { GdbTarget } from "../../vmm/debug/gdb/target.ts";
+import { Machine } from "../../vmm/machine.ts";
+import { forkMachine, forkSource } from "../../vmm/state/fork.ts";
+import { flatDocument } from "../flat_machine.ts";
 import { listing } from "../guest_code.ts";
 import { onKvm } from "../on_kvm.ts";
+import { Script, SCRIPT_MEMORY, scriptDocument } from "../script_guest.ts";
+import { placeBars, prove } from "../script_virtio.ts";
 
 const COUNTER = 0x500;
+/** A word of a script's memory that says that it has come there. */
+const READY = SCRIPT_MEMORY.base + 0xf000;
 
 /** Counts in a dword and a register at once, and ends with status 1 where they differ. Real mode. */
 const COUNT = listing(`
@@ -80,6 +88,49 @@ onKvm(
     assert.deepEqual(await after.memory.read(0x2000, 1), Uint8Array.of(7));
   },
 );
+
+onKvm("what devices write into a paused original is in later copies", async () => {
+  const script = new Script();
+  placeBars(script, 1);
+  const last = prove(script, { slot: 1 }, [0, [], [64]], 1, { wait: false });
+  script.write(1, READY, 1);
+  script.until(READY, 0);
+  const devices = [{ type: "console", name: "input" }];
+  await using machine = await Machine.create(scriptDocument(script, devices));
+  const byte = (of: Machine, at: number) => of.inspect(({ memory }) => memory.read(at, 1)[0]);
+  machine.start();
+  while (await byte(machine, READY) !== 1);
+  await machine.pause();
+  const first = last - 63;
+  const before = await forkSource(machine);
+  await machine.console.send(Uint8Array.of(7), "input");
+  while (await byte(machine, first) !== 7);
+  await using later = await forkMachine(await forkSource(machine));
+  assert.equal(await byte(later, first), 7);
+  // As the device's state says it: the buffer is used.
+  const used = SCRIPT_MEMORY.base + 0x1200 + 2;
+  assert.equal(await byte(later, used), 1);
+  await using earlier = await forkMachine(before);
+  assert.deepEqual([await byte(earlier, first), await byte(earlier, used)], [0, 0]);
+});
+
+onKvm("what GDB writes into a paused original is in later copies", async () => {
+  await using machine = await Machine.create(flatDocument(COUNT));
+  machine.start({ paused: true });
+  const target = await GdbTarget.open(machine);
+  await forkSource(machine);
+  await target.writeMemory(0, 0x2000n, Uint8Array.of(7));
+  await using copy = await forkMachine(await forkSource(machine));
+  assert.equal(await copy.inspect(({ memory }) => memory.read(0x2000, 1)[0]), 7);
+});
+
+onKvm("an original that nothing has written has the same image for all copies", async () => {
+  await using machine = await Machine.create(flatDocument(COUNT));
+  machine.start({ paused: true });
+  const [first] = [...(await forkSource(machine)).files.values()];
+  const [second] = [...(await forkSource(machine)).files.values()];
+  assert.deepEqual(first, second);
+});
 
 onKvm("a reset gives a copy, and an original with copies, zeros again", async () => {
   await using vm = await create({ memory: "64M" }).flat(COUNT).start();
