@@ -197,9 +197,14 @@ export class MachineMemory implements Disposable {
   /** Gives a slot of RAM zeros of its own in place of an image. */
   #renew(index: number): void {
     const { image: _, ...slot } = this.slots[index]!;
-    const fd = this.#memfd("ram", slot.size);
-    remapMemory(slot.address, slot.size, fd, { offset: 0 });
+    const { address, size } = slot;
+    const fd = this.#memfd("ram", size);
+    remapMemory(address, size, fd, { offset: 0 });
     this.slots[index] = { ...slot, file: { fd, offset: 0 } };
+    // What was a file's from the start is the guest's own only now.
+    const isIn = (own: { address: bigint; size: number }) =>
+      address >= own.address && address - own.address + BigInt(size) <= own.size;
+    if (!this.#own.some(isIn)) this.#own.push({ address, size });
   }
 
   #add(entry: MemoryEntry, where: string): void {

@@ -145,6 +145,9 @@ onKvm("a reset gives a copy, and an original with copies, zeros again", async ()
   assert.equal(await counted(copy), 0);
   copy.resume();
   await goesOn(copy);
+  await copy.pause();
+  await copy.reset();
+  assert.equal(await counted(copy), 0);
 });
 
 onKvm("a pool has copies ready, and gives back those that nobody took", async () => {
