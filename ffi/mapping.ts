@@ -18,6 +18,8 @@ const MADV_HUGEPAGE = 14;
 const MFD_CLOEXEC = 1;
 const MFD_ALLOW_SEALING = 2;
 const MFD_HUGETLB = 4;
+const F_SETFD = 2;
+const FD_CLOEXEC = 1;
 const F_ADD_SEALS = 1033;
 const F_GET_SEALS = 1034;
 /** Since Linux 5.1. */
@@ -172,4 +174,22 @@ export function sealMemfd(fd: number): void {
 export function isSealed(fd: number): boolean {
   const seals = libc.fcntl(fd, F_GET_SEALS, 0);
   return seals >= 0 && (seals & F_SEAL_FUTURE_WRITE) !== 0;
+}
+
+/**
+ * Gives back what an anonymous file has, as far as nobody has it mapped or open. Its number stays taken, by
+ * an empty file: who was told of it finds one that is sealed, and none that is another's.
+ *
+ * @param fd What {@linkcode createMemfd} gave
+ * @throws {HostError} If there is no more room for files
+ */
+export function giveUpMemfd(fd: number): void {
+  const empty = createMemfd("hvsh-given-up", 0);
+  try {
+    sealMemfd(empty);
+    check(libc.dup2(empty, fd), "dup2");
+    libc.fcntl(fd, F_SETFD, FD_CLOEXEC);
+  } finally {
+    libc.close(empty);
+  }
 }

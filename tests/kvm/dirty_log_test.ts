@@ -65,19 +65,19 @@ onKvm(
     await machine.pause();
     dirtyLog.take();
     await machine.freeze(({ memory }) => memory.write(0x8_0000, Uint8Array.of(1)));
-    await forkSource(machine);
+    (await forkSource(machine))[Symbol.dispose]();
     await machine.freeze(({ memory }) => memory.write(0x9_0000, Uint8Array.of(1)));
     assert.deepEqual(pages(dirtyLog.take()[0]!), [0x80, 0x90]);
     machine.resume();
     const count = () => machine.inspect(({ memory }) => memory.readU32(COUNTER));
     const before = await count();
     while (await count() === before);
-    await forkSource(machine);
+    (await forkSource(machine))[Symbol.dispose]();
     assert.deepEqual(pages(dirtyLog.take()[0]!), [COUNTER / PAGE]);
     dirtyLog.start();
     await assert.rejects(forkSource(machine), /Cannot make copies while the VM is being migrated/);
     dirtyLog.stop();
-    await forkSource(machine);
+    (await forkSource(machine))[Symbol.dispose]();
   },
 );
 

@@ -46,7 +46,8 @@ onKvm(
       await assert.rejects(forkSource(machine), /only while it is paused/);
       assert.ok(isOnesAlone(path));
       await machine.pause();
-      await using copy = await forkMachine(await forkSource(machine));
+      using source = await forkSource(machine);
+      await using copy = await forkMachine(source);
       assert.equal(
         copy.document.devices?.find(({ type }) => type === "disk")?.overlay,
         "temporary",
@@ -77,7 +78,8 @@ onKvm("a VM whose disks copies have makes no step either, until they have ended"
     await machine.pause();
     const debug = await machine.debugger();
     {
-      await using _copy = await forkMachine(await forkSource(machine));
+      using source = await forkSource(machine);
+      await using _copy = await forkMachine(source);
       await assert.rejects(debug.step(0), /others still use/);
       assert.equal(machine.state, "paused");
       assert.ok(!isOnesAlone(path));

@@ -1,11 +1,12 @@
 /** Copies of live VMs, in the same process. */
 import assert from "node:assert/strict";
-import { create, type Vm, VmError } from "../../mod.ts";
+import { create, type ForkPool, type Vm, VmError } from "../../mod.ts";
 import { GdbTarget } from "../../vmm/debug/gdb/target.ts";
 import { Machine } from "../../vmm/machine.ts";
-import { forkMachine, forkSource } from "../../vmm/state/fork.ts";
+import { forkMachine, type ForkSource, forkSource } from "../../vmm/state/fork.ts";
 import { flatDocument } from "../flat_machine.ts";
 import { listing } from "../guest_code.ts";
+import { openFiles } from "../leaks.ts";
 import { onKvm } from "../on_kvm.ts";
 import { Script, SCRIPT_MEMORY, scriptDocument } from "../script_guest.ts";
 import { placeBars, prove } from "../script_virtio.ts";
@@ -102,10 +103,11 @@ onKvm("what devices write into a paused original is in later copies", async () =
   while (await byte(machine, READY) !== 1);
   await machine.pause();
   const first = last - 63;
-  const before = await forkSource(machine);
+  using before = await forkSource(machine);
   await machine.console.send(Uint8Array.of(7), "input");
   while (await byte(machine, first) !== 7);
-  await using later = await forkMachine(await forkSource(machine));
+  using after = await forkSource(machine);
+  await using later = await forkMachine(after);
   assert.equal(await byte(later, first), 7);
   // As the device's state says it: the buffer is used.
   const used = SCRIPT_MEMORY.base + 0x1200 + 2;
@@ -118,18 +120,47 @@ onKvm("what GDB writes into a paused original is in later copies", async () => {
   await using machine = await Machine.create(flatDocument(COUNT));
   machine.start({ paused: true });
   const target = await GdbTarget.open(machine);
-  await forkSource(machine);
+  (await forkSource(machine))[Symbol.dispose]();
   await target.writeMemory(0, 0x2000n, Uint8Array.of(7));
-  await using copy = await forkMachine(await forkSource(machine));
+  using source = await forkSource(machine);
+  await using copy = await forkMachine(source);
   assert.equal(await copy.inspect(({ memory }) => memory.read(0x2000, 1)[0]), 7);
 });
 
 onKvm("an original that nothing has written has the same image for all copies", async () => {
   await using machine = await Machine.create(flatDocument(COUNT));
   machine.start({ paused: true });
-  const [first] = [...(await forkSource(machine)).files.values()];
-  const [second] = [...(await forkSource(machine)).files.values()];
-  assert.deepEqual(first, second);
+  using first = await forkSource(machine);
+  using second = await forkSource(machine);
+  const inodes = ({ files }: ForkSource) =>
+    [...files.values()].map(({ fd }) => Deno.statSync(`/proc/self/fd/${fd}`).ino);
+  assert.deepEqual(inodes(first), inodes(second));
+});
+
+onKvm("the images of a VM that goes on are there as long as copies are made of them", async () => {
+  await using vm = await create({ memory: "64M" }).flat(COUNT).start();
+  const images = () => openFiles().filter((name) => name.includes("memfd:hvsh-image")).length;
+  const moments: [ForkPool, number][] = [];
+  for (let i = 0; i < 4; i++) {
+    await goesOn(vm);
+    await vm.pause();
+    moments.push([await vm.forks(), await counted(vm)]);
+    vm.resume();
+  }
+  for (const [pool, at] of moments) {
+    await using copy = await pool.fork({ paused: true });
+    assert.equal(await counted(copy), at);
+    await pool[Symbol.asyncDispose]();
+    await assert.rejects(pool.fork(), /was disposed of/);
+    copy.resume();
+    await goesOn(copy);
+  }
+  assert.equal(images(), 1); // for the next one, if the VM were still where it was
+  for (let i = 0; i < 8; i++) {
+    await goesOn(vm);
+    await using _copy = await vm.fork({ paused: true });
+  }
+  assert.equal(images(), 1);
 });
 
 onKvm("a reset gives a copy, and an original with copies, zeros again", async () => {

@@ -101,7 +101,7 @@ onKvm(
         from.read(BASE, target);
         return target[0];
       };
-      const source = await forkSource(machine);
+      using source = await forkSource(machine);
       await using copy = await forkMachine(source);
       using copied = new ProcessMemory(Deno.pid, slotRecords(copy.slots));
       await machine.inspect(({ memory: guest }) => guest.write(BASE, Uint8Array.of(2)));
@@ -113,6 +113,24 @@ onKvm(
       await using later = await forkMachine(source);
       using copiedLater = new ProcessMemory(Deno.pid, slotRecords(later.slots));
       assert.equal(byte(copiedLater), 1);
+    });
+  },
+);
+
+onKvm(
+  "who was told of memory's files, and opens them after copies were made, is right too",
+  async () => {
+    await withMemory(async (machine, memory) => {
+      const BASE = 0x4000_0000;
+      for (let i = 1; i < 4; i++) {
+        await machine.inspect(({ memory: guest }) => guest.write(BASE, Uint8Array.of(i)));
+        (await forkSource(machine))[Symbol.dispose]();
+      }
+      const target = new Uint8Array(1);
+      memory.read(BASE, target);
+      assert.equal(target[0], 3);
+      memory.write(BASE, Uint8Array.of(9));
+      assert.equal(await machine.inspect(({ memory: guest }) => guest.read(BASE, 1)[0]), 9);
     });
   },
 );
