@@ -97,6 +97,27 @@ export function writeAt(fd: number, bytes: Uint8Array<ArrayBuffer>, position: nu
 }
 
 /**
+ * Has what anybody wrote to a file reach its storage, without holding this thread up. Whoever has it open
+ * already hears of a failure too, when it is their turn to ask.
+ *
+ * @param fd A descriptor of the file
+ * @param path Its path, for messages
+ * @throws {HostError} With the path, if it did not
+ */
+export async function syncFile(fd: number, path: string): Promise<void> {
+  // The kernel tells each opening of a file once that a write failed: the descriptor's own is not to miss it.
+  const own = openFile(`/proc/self/fd/${fd}`, OpenFlag.RDONLY | OpenFlag.NONBLOCK);
+  try {
+    if (await libc.fdatasync_slow(own) === 0) return;
+    // What another thread's errno says is not known here; a failure that was told is an EIO as a rule.
+    check(libc.fdatasync(own), "fdatasync", { path });
+    throw new HostError("fdatasync", Errno.EIO, { path });
+  } finally {
+    closeFile(own);
+  }
+}
+
+/**
  * Reads a whole small file, such as those of /proc and /sys.
  *
  * @param path Its path

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import "../tests/c_library.ts";
 import { HostError } from "./errors.ts";
-import { closeFile, openFile, OpenFlag, readTextFile } from "./files.ts";
+import { nothingOpenedSince, openFiles } from "../tests/leaks.ts";
+import { unwrittenPages } from "../tests/page_cache.ts";
+import { closeFile, openFile, OpenFlag, readTextFile, syncFile, writeAt } from "./files.ts";
 
 Deno.test("a file that cannot be opened gives a HostError with its path", () => {
   for (
@@ -48,4 +50,25 @@ Deno.test("a whole file is read, whatever its size says", async () => {
   } finally {
     await Deno.remove(path);
   }
+});
+
+Deno.test("a file that is synced has all of it written, and what has no storage is an error", async () => {
+  const path = await Deno.makeTempFile();
+  const before = openFiles();
+  const [file, none] = [openFile(path, OpenFlag.RDWR), openFile("/dev/null", OpenFlag.RDWR)];
+  try {
+    writeAt(file, new Uint8Array(2 ** 20).fill(1), 0);
+    await syncFile(file, path);
+    assert.equal(unwrittenPages(path) ?? 0, 0);
+    await assert.rejects(
+      syncFile(none, "/dev/null"),
+      (error) =>
+        error instanceof HostError && error.syscall === "fdatasync" && error.code === "EINVAL" &&
+        error.path === "/dev/null",
+    );
+  } finally {
+    for (const fd of [file, none]) closeFile(fd);
+    await Deno.remove(path);
+  }
+  nothingOpenedSince(before);
 });

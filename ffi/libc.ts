@@ -79,6 +79,7 @@ const SYMBOLS = {
   preadv: { parameters: ["i32", "u64", "i32", "i64"], result: "i32" }, // ssize_t preadv(int, const struct iovec *, int, off_t); below 2 GiB
   pwritev: { parameters: ["i32", "u64", "i32", "i64"], result: "i32" }, // ssize_t pwritev(int, const struct iovec *, int, off_t)
   fdatasync: { parameters: ["i32"], result: "i32" }, // int fdatasync(int)
+  fdatasync_slow: { name: "fdatasync", parameters: ["i32"], result: "i32", nonblocking: true }, // the same in a thread of Deno's pool, without errno
   copy_file_range: {
     parameters: ["i32", "buffer", "i32", "buffer", "usize", "u32"],
     result: "i32",

@@ -16,7 +16,14 @@ const MAP_NORESERVE = 0x4000;
 const MAP_FAILED = 0xffff_ffff_ffff_ffffn;
 const MADV_HUGEPAGE = 14;
 const MFD_CLOEXEC = 1;
+const MFD_ALLOW_SEALING = 2;
 const MFD_HUGETLB = 4;
+const F_SETFD = 2;
+const FD_CLOEXEC = 1;
+const F_ADD_SEALS = 1033;
+const F_GET_SEALS = 1034;
+/** Since Linux 5.1. */
+const F_SEAL_FUTURE_WRITE = 0x10;
 
 /** How to map. */
 export interface MapOptions {
@@ -138,7 +145,7 @@ export function createMemfd(
   size: number,
   options: { hugePages?: boolean } = {},
 ): number {
-  const flags = MFD_CLOEXEC | (options.hugePages ? MFD_HUGETLB : 0);
+  const flags = MFD_CLOEXEC | MFD_ALLOW_SEALING | (options.hugePages ? MFD_HUGETLB : 0);
   const fd = check(libc.memfd_create(cString(name), flags), "memfd_create");
   ignoreFileSizeSignal();
   if (libc.ftruncate(fd, BigInt(size)) < 0) {
@@ -147,4 +154,42 @@ export function createMemfd(
     throw failure;
   }
   return fd;
+}
+
+/**
+ * Has an anonymous file stay as it is, but for mappings that are there already: whoever else has it open can
+ * write it no more, and see by {@linkcode isSealed} that it was given up. A kernel that can't leaves it.
+ *
+ * @param fd What {@linkcode createMemfd} gave
+ */
+export function sealMemfd(fd: number): void {
+  libc.fcntl(fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE);
+}
+
+/**
+ * Whether {@linkcode sealMemfd} was called on a file, by whichever process.
+ *
+ * @param fd An open file
+ */
+export function isSealed(fd: number): boolean {
+  const seals = libc.fcntl(fd, F_GET_SEALS, 0);
+  return seals >= 0 && (seals & F_SEAL_FUTURE_WRITE) !== 0;
+}
+
+/**
+ * Gives back what an anonymous file has, as far as nobody has it mapped or open. Its number stays taken, by
+ * an empty file: who was told of it finds one that is sealed, and none that is another's.
+ *
+ * @param fd What {@linkcode createMemfd} gave
+ * @throws {HostError} If there is no more room for files
+ */
+export function giveUpMemfd(fd: number): void {
+  const empty = createMemfd("hvsh-given-up", 0);
+  try {
+    sealMemfd(empty);
+    check(libc.dup2(empty, fd), "dup2");
+    libc.fcntl(fd, F_SETFD, FD_CLOEXEC);
+  } finally {
+    libc.close(empty);
+  }
 }

@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import "../tests/c_library.ts";
 import { nothingOpenedSince, openFiles } from "../tests/leaks.ts";
 import { HostError } from "./errors.ts";
-import { closeFile, openFile, OpenFlag } from "./files.ts";
-import { createMemfd, Mapping, viewMemory } from "./mapping.ts";
+import { readAll } from "./disk_file.ts";
+import { closeFile, openFile, OpenFlag, writeAt } from "./files.ts";
+import { createMemfd, giveUpMemfd, isSealed, Mapping, sealMemfd, viewMemory } from "./mapping.ts";
 
 const PAGE = 4096;
 
@@ -57,4 +58,38 @@ Deno.test("what cannot be mapped is an error with mmap's errno, and no descripto
     (error) => error instanceof HostError && error.syscall === "ftruncate",
   );
   nothingOpenedSince(before);
+});
+
+Deno.test("a memfd that is sealed is written by mappings of before only, and everybody sees that", () => {
+  const before = openFiles();
+  {
+    const fd = createMemfd("test", 2 * PAGE);
+    using mapping = new Mapping(fd, 2 * PAGE);
+    const other = openFile(`/proc/self/fd/${fd}`, OpenFlag.RDWR);
+    assert.equal(isSealed(other), false);
+    sealMemfd(fd);
+    assert.equal(isSealed(other), true);
+    new Uint8Array(mapping.buffer)[1] = 7;
+    const byte = new Uint8Array(1);
+    assert.equal(readAll(other, byte, 1), 1);
+    assert.equal(byte[0], 7);
+    assert.throws(() => writeAt(other, Uint8Array.of(1), 0), /EPERM/);
+    assert.throws(() => new Mapping(other, 2 * PAGE), /EPERM/);
+    using own = new Mapping(other, 2 * PAGE, { private: true });
+    new Uint8Array(own.buffer)[1] = 8;
+    assert.equal(new Uint8Array(mapping.buffer)[1], 7);
+    giveUpMemfd(fd);
+    assert.equal(isSealed(fd), true);
+    assert.equal(Deno.statSync(`/proc/self/fd/${fd}`).size, 0);
+    assert.match(Deno.readTextFileSync(`/proc/self/fdinfo/${fd}`), /^flags:\t02\d{6}$/m); // O_CLOEXEC
+    assert.equal(new Uint8Array(mapping.buffer)[1], 7);
+    for (const open of [fd, other]) closeFile(open);
+  }
+  nothingOpenedSince(before);
+});
+
+Deno.test("files of other kinds are not sealed", () => {
+  const fd = openFile("/dev/null", OpenFlag.RDWR);
+  assert.equal(isSealed(fd), false);
+  closeFile(fd);
 });

@@ -193,6 +193,13 @@ export interface Device {
   restored?(moved?: boolean): void;
   /** What of the host stands behind it, as a saved state remembers it. In the main thread. */
   backing?(): readonly Backing[];
+  /**
+   * Has what the guest has written reach the host's storage, however long that takes. In the main thread,
+   * outside of the device's lock, frozen or not.
+   *
+   * @throws {HostError} If it did not
+   */
+  flush?(): Promise<void>;
   /** The machine has stood still for so many milliseconds: a time that only its guest may use up is later. */
   stood?(milliseconds: number): void;
   /** Takes input bytes (a console's keyboard); gives how many of them it took. */

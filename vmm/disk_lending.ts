@@ -24,8 +24,23 @@ export class DiskLending {
    * @throws {VmError} If one can't be lent
    */
   lend(): void {
-    this.#act("lend");
-    this.#lent = true;
+    const before = this.#lent;
+    this.#lent = true; // as soon as one of them is
+    try {
+      this.#act("lend");
+    } catch (error) {
+      if (!before) this.#giveUp();
+      throw error;
+    }
+  }
+
+  /** Takes back those that were lent before one could not be; whom that fails for is asked again later. */
+  #giveUp(): void {
+    try {
+      this.reclaim();
+    } catch {
+      // Somebody was quick to use one: it is lent to that one, and the VM waits as for a copy.
+    }
   }
 
   /**

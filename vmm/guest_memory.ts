@@ -96,14 +96,16 @@ export class GuestMemory {
 
   /**
    * Notes that a range was written through a view of {@linkcode bytes} or {@linkcode view}. Whoever
-   * writes so while the guest runs says it here, so that a migration takes it along; queues do it
-   * themselves.
+   * writes so while the guest runs says it here, so that a migration and copies take it along; queues
+   * do it themselves.
    *
    * @param address Guest-physical address
    * @param length Bytes
    */
   written(address: number, length: number): void {
-    if (this.log === undefined || !this.log.on) return;
+    if (this.log === undefined) return;
+    this.log.noteAny();
+    if (!this.log.on) return;
     const i = this.find(address, length);
     if (i >= 0) this.log.mark(i, address - this.regions[i]!.base, length);
   }

@@ -201,13 +201,17 @@ export class Machine implements AsyncDisposable {
    * until they have given those back it cannot go on. Only while it is frozen.
    *
    * @returns For each slot its file, in order; none for memory that the guest shares with others
-   * @throws {VmError} If a disk can't be lent
+   * @throws {VmError} If a disk can't be lent, or the machine is being migrated
    * @throws {HostError} If the host has no room for it
    */
   lend(): (SlotFile | undefined)[] {
+    // What a migration reads are the files behind memory, which is not to be elsewhere meanwhile.
+    this.#requireUnlogged("make copies");
     this.#disks.lend();
-    const images = this.#restartParts.memory.images(!this.#arena.ran);
+    const { ran } = this.#arena;
+    const images = this.#restartParts.memory.images(!ran && !this.writeLog.any);
     this.#arena.ran = false;
+    this.writeLog.forgetAny();
     return images;
   }
 
@@ -366,6 +370,7 @@ export class Machine implements AsyncDisposable {
     return this.#debugger ??= openDebugger(this, this.#restartParts, this.#threads, {
       ending: () => this.#ending,
       failed: (error) => this.fail(error),
+      reclaim: () => this.#disks.reclaim(),
       stopped: (stop) => {
         this.#pausedBy = stop;
         this.#become("paused", { ...stopDetails(stop) });
@@ -477,6 +482,7 @@ export class Machine implements AsyncDisposable {
     const { Restart } = await import("./restart.ts");
     this.#restarter ??= new Restart(this.#restartParts);
     await this.#restarter.run(() => this.#ending);
+    this.#arena.ran = true; // the images of its memory are of what was before
     this.#timers.startAnew();
     this.console.startAnew();
     this.dirtyLog.markAll();
@@ -509,6 +515,20 @@ export class Machine implements AsyncDisposable {
    */
   async freeze<T>(work: (frozen: FrozenMachine) => T | Promise<T>): Promise<T> {
     return await this.#standstill.freeze(work);
+  }
+
+  /**
+   * Has what its guest has written to disks reach the host's storage: who takes its state while it is frozen
+   * does so before, since a host that loses power would leave older disks under it, and another host may not
+   * see what this one has in its cache. It takes long where much was written; done once more before the
+   * machine is frozen, that leaves little.
+   *
+   * @throws {HostError} If something did not
+   * @throws {VmError} If the machine has ended
+   */
+  async flushDisks(): Promise<void> {
+    this.#require("inspect");
+    await Promise.all(this.#devices.devices.map(({ device }) => device.flush?.()));
   }
 
   /** Has every vCPU stand for who looks. */

@@ -8,7 +8,14 @@ import { Errno } from "../ffi/errno.ts";
 import { DocumentError, HostError } from "../ffi/errors.ts";
 import { closeFile, duplicate, openFile, OpenFlag, readTextFile, writeAt } from "../ffi/files.ts";
 import type { Vm } from "../ffi/kvm/vm.ts";
-import { createMemfd, type MapOptions, Mapping, remapMemory } from "../ffi/mapping.ts";
+import {
+  createMemfd,
+  giveUpMemfd,
+  type MapOptions,
+  Mapping,
+  remapMemory,
+  sealMemfd,
+} from "../ffi/mapping.ts";
 import { releasePages } from "../ffi/memory_advice.ts";
 import { Address } from "./board.ts";
 import type { MemoryEntry } from "./document.ts";
@@ -39,6 +46,8 @@ export class MachineMemory implements Disposable {
   readonly slots: MemorySlot[] = [];
   readonly #mappings: Mapping[] = [];
   readonly #fds: number[] = [];
+  /** Those of them that others open by their number, which a slot had as its `file`. */
+  readonly #told = new Set<number>();
   /** What the guest alone writes. */
   readonly #own: { readonly address: bigint; readonly size: number }[] = [];
   #guest: GuestMemory | undefined;
@@ -134,9 +143,11 @@ export class MachineMemory implements Disposable {
 
   /** Puts everything to what it was at first: RAM to zeros, a file's private pages to the file's. */
   clear(): void {
+    const before = this.#files();
     for (const [i, slot] of this.slots.entries()) {
       if (slot.ram && slot.image !== undefined) this.#renew(i);
     }
+    this.#letGo(before);
     for (const { address, size } of this.#own) {
       const result = releasePages(Number(address), size);
       if (result < 0) throw new HostError("madvise", -result);
@@ -163,23 +174,48 @@ export class MachineMemory implements Disposable {
 
   /**
    * Has files with what is in the memory now, for others to map copy on write; from now on this memory
-   * is such a mapping itself, so that the files stay as they are. Nothing may run meanwhile.
+   * is such a mapping itself, so that the files stay as they are. Nothing may run meanwhile. A file is this
+   * object's until memory has another one: who needs it for longer has a descriptor of their own.
    *
    * @param current Whether the memory is still what its images have, where it has some
    * @returns For each slot its file, in order; none for memory that the guest shares with others
    * @throws {HostError} If the host has no room for it
    */
   images(current: boolean): (SlotFile | undefined)[] {
-    return this.slots.map((slot, i) => {
+    const before = this.#files();
+    const images = this.slots.map((slot, i) => {
       if (slot.shared !== undefined) return undefined;
       if (current && slot.image !== undefined) return slot.image;
       const { address, size, file } = slot;
       const { file: _, ...others } = slot;
+      if (file !== undefined) sealMemfd(file.fd); // who has it open is to look elsewhere
       const image = file === undefined || file.huge ? this.#copy(slot) : file;
       remapMemory(address, size, image.fd, { private: true, offset: image.offset });
       this.slots[i] = { ...others, image };
       return image;
     });
+    this.#letGo(before);
+    return images;
+  }
+
+  /** The files that slots have. */
+  #files(): Set<number> {
+    return new Set(
+      this.slots.flatMap(({ file, image }) => [file, image]).flatMap((of) => of?.fd ?? []),
+    );
+  }
+
+  /** Gives back files that slots had, and none has any more. */
+  #letGo(before: ReadonlySet<number>): void {
+    for (const fd of before.difference(this.#files())) {
+      if (this.#told.has(fd)) {
+        giveUpMemfd(fd);
+        this.#told.delete(fd);
+      } else {
+        closeFile(fd);
+        this.#fds.splice(this.#fds.indexOf(fd), 1);
+      }
+    }
   }
 
   /** A file with what is in a slot. */
@@ -196,9 +232,15 @@ export class MachineMemory implements Disposable {
   /** Gives a slot of RAM zeros of its own in place of an image. */
   #renew(index: number): void {
     const { image: _, ...slot } = this.slots[index]!;
-    const fd = this.#memfd("ram", slot.size);
-    remapMemory(slot.address, slot.size, fd, { offset: 0 });
+    const { address, size } = slot;
+    const fd = this.#memfd("ram", size);
+    remapMemory(address, size, fd, { offset: 0 });
+    this.#told.add(fd);
     this.slots[index] = { ...slot, file: { fd, offset: 0 } };
+    // What was a file's from the start is the guest's own only now.
+    const isIn = (own: { address: bigint; size: number }) =>
+      address >= own.address && address - own.address + BigInt(size) <= own.size;
+    if (!this.#own.some(isIn)) this.#own.push({ address, size });
   }
 
   #add(entry: MemoryEntry, where: string): void {
@@ -342,6 +384,7 @@ export class MachineMemory implements Disposable {
           `the region at 0x${other.base.toString(16)}`,
       );
     }
+    if (slot.file !== undefined) this.#told.add(slot.file.fd);
     this.slots.push(slot);
     this.slots.sort((a, b) => a.base - b.base);
     if (this.#guest !== undefined) closeSlots(this.#guest);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import "../tests/c_library.ts";
 import { DocumentError, HostError } from "../ffi/errors.ts";
+import { closeFile, openFile, OpenFlag } from "../ffi/files.ts";
 import { nothingOpenedSince, openFiles } from "../tests/leaks.ts";
 import type { MemoryEntry } from "./document.ts";
 import { MachineMemory } from "./memory.ts";
@@ -81,6 +82,36 @@ Deno.test("writes to a file region stay here, those to a shared one reach the fi
     const bytes = Deno.readFileSync(path);
     assert.deepEqual([bytes[0], bytes[4096], bytes[8192]], [0, 0, 2]);
   });
+});
+
+Deno.test("memory that goes on from a file is zeros after each clearing, and the file stays", async () => {
+  await withFile(new Uint8Array(8192).fill(0xab), (path) => {
+    const fd = openFile(path, OpenFlag.RDONLY);
+    const region = { name: "ram0", base: 0, size: 8192, ram: true, readonly: false };
+    using memory = MachineMemory.restored(
+      [region],
+      new Map([["ram0", { fd, offset: 0, size: 8192 }]]),
+    );
+    closeFile(fd);
+    assert.equal(memory.guest.bytes(4096, 1)[0], 0xab);
+    for (let i = 0; i < 3; i++) {
+      memory.guest.write(4096, Uint8Array.of(1));
+      memory.clear();
+      assert.deepEqual(memory.guest.read(0, 8192), new Uint8Array(8192), `clearing ${i}`);
+    }
+    assert.equal(Deno.readFileSync(path)[4096], 0xab);
+  });
+});
+
+Deno.test("memory that copies are made of is zeros after each clearing, below and above 4 GiB", () => {
+  using memory = new MachineMemory([{ type: "ram", size: 4 * GIB }]);
+  const places = [0, 3 * GIB - 1, 4 * GIB, 5 * GIB - 1];
+  for (let i = 0; i < 3; i++) {
+    for (const at of places) memory.guest.write(at, Uint8Array.of(1));
+    if (i !== 1) memory.images(false);
+    memory.clear();
+    for (const at of places) assert.equal(memory.guest.bytes(at, 1)[0], 0, `clearing ${i}`);
+  }
 });
 
 Deno.test("pieces that overlap, or aren't whole pages, are refused and leave nothing open", () => {

@@ -1,8 +1,9 @@
 /**
  * Which pages of guest memory devices have written since somebody looked: what KVM's log of dirty pages
- * does not have. Off it costs a look at one word.
+ * does not have. Off it costs a look at two words.
  *
  *     word 0         whether it is on
+ *     word 1         whether anything was written since somebody asked, on or off
  *     word 1 and up  for each memory slot a bit a page, the first page's the lowest, in whole words of
  *                    64 bits as KVM_GET_DIRTY_LOG has them
  *
@@ -10,10 +11,12 @@
  */
 const PAGE_SHIFT = 12;
 const PAGE = 2 ** PAGE_SHIFT;
-const ON = 0;
 /** Bitmaps start at a multiple of 64 bits. */
 const FIRST_WORD = 2;
 const WORD_BITS = 32;
+
+/** Words of {@linkcode WriteLog.flags}. */
+export const WriteFlag = { ON: 0, ANY: 1 } as const;
 
 /** A memory slot's size. */
 interface Sized {
@@ -27,8 +30,11 @@ function bitmapWords({ size }: Sized): number {
 
 /** The log of one machine, as one thread sees it. */
 export class WriteLog {
-  /** A word that is not 0 while writes are noted. */
-  readonly flag: Int32Array;
+  /**
+   * By {@linkcode WriteFlag}: `ON` is not 0 while writes are noted, and whoever writes sets `ANY` where it
+   * is 0, which costs other threads nothing once it is set.
+   */
+  readonly flags: Int32Array;
   readonly #words: Int32Array;
   /** Where each slot's bitmap starts, and behind the last one. */
   readonly #starts: number[] = [];
@@ -38,7 +44,7 @@ export class WriteLog {
    * @param buffer What {@linkcode WriteLog.allocate} gave, for all threads
    */
   constructor(slots: readonly Sized[], buffer: SharedArrayBuffer) {
-    this.flag = new Int32Array(buffer, 0, 1);
+    this.flags = new Int32Array(buffer, 0, FIRST_WORD);
     this.#words = new Int32Array(buffer);
     let start = FIRST_WORD;
     for (const slot of slots) {
@@ -60,18 +66,33 @@ export class WriteLog {
 
   /** Whether writes are noted. */
   get on(): boolean {
-    return this.#words[ON] !== 0;
+    return this.flags[WriteFlag.ON] !== 0;
+  }
+
+  /** Whether anything was written since {@linkcode forgetAny}, noted or not. */
+  get any(): boolean {
+    return this.flags[WriteFlag.ANY] !== 0;
+  }
+
+  /** Something was written. */
+  noteAny(): void {
+    if (this.flags[WriteFlag.ANY] === 0) this.flags[WriteFlag.ANY] = 1;
+  }
+
+  /** Asks {@linkcode any} anew; no device writes meanwhile. */
+  forgetAny(): void {
+    this.flags[WriteFlag.ANY] = 0;
   }
 
   /** Notes writes from now on, and forgets those before. */
   start(): void {
-    Atomics.store(this.#words, ON, 1);
+    Atomics.store(this.flags, WriteFlag.ON, 1);
     this.take();
   }
 
   /** Notes no writes any more. */
   stop(): void {
-    Atomics.store(this.#words, ON, 0);
+    Atomics.store(this.flags, WriteFlag.ON, 0);
   }
 
   /**

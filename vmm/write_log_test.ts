@@ -38,6 +38,20 @@ Deno.test("a log that starts has forgotten what was before, and all threads see 
   assert.equal(other.on, false);
 });
 
+Deno.test("that anything was written is known while the log is off too, by all threads", () => {
+  const buffer = WriteLog.allocate(SLOTS);
+  const [log, other] = [new WriteLog(SLOTS, buffer), new WriteLog(SLOTS, buffer)];
+  const memory = new GuestMemory([{ base: 0, buffer: new ArrayBuffer(PAGE), ram: true }], log);
+  assert.equal(other.any, false);
+  for (const on of [false, true]) {
+    if (on) log.start();
+    memory.writeU32(0, 1);
+    assert.equal(other.any, true);
+    other.forgetAny();
+    assert.equal(log.any, false);
+  }
+});
+
 Deno.test("what guest memory's own methods write is noted while the log is on", () => {
   const log = new WriteLog(SLOTS, WriteLog.allocate(SLOTS));
   const memory = new GuestMemory([

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { VmError } from "../../ffi/errors.ts";
 import type { Machine } from "../../vmm/machine.ts";
 import { forkMachine, type ForkOptions, type ForkSource } from "../../vmm/state/fork.ts";
 import type { Vm } from "./vm.ts";
@@ -18,6 +19,7 @@ export class ForkPool implements AsyncDisposable {
   readonly #source: ForkSource;
   readonly #open: (machine: Machine, options: { paused?: boolean }) => Vm;
   readonly #ready: Machine[] = [];
+  #disposed = false;
 
   /**
    * @param source What copies are made from
@@ -41,10 +43,11 @@ export class ForkPool implements AsyncDisposable {
    *
    * @param count How many shall be ready
    * @throws {HostError} If the host can't provide them
+   * @throws {VmError} If the pool was disposed of
    */
   async prepare(count: number): Promise<void> {
     while (this.#ready.length < count) {
-      const machine = await forkMachine(this.#source);
+      const machine = await this.#make();
       this.#ready.push(machine);
       await machine.warmUp();
     }
@@ -56,13 +59,21 @@ export class ForkPool implements AsyncDisposable {
    * @param options How
    * @returns The copy; dispose it to end it
    * @throws {HostError} If the host can't provide it
+   * @throws {VmError} If the pool was disposed of
    */
   async fork({ paused = false, ...own }: ForkVmOptions = {}): Promise<Vm> {
     const ready = Object.keys(own).length === 0 ? this.#ready.pop() : undefined;
-    return this.#open(ready ?? await forkMachine(this.#source, own), { paused });
+    return this.#open(ready ?? await this.#make(own), { paused });
+  }
+
+  async #make(own?: ForkOptions): Promise<Machine> {
+    if (this.#disposed) throw new VmError("The copies' source was disposed of");
+    return await forkMachine(this.#source, own);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#disposed = true;
+    this.#source[Symbol.dispose]();
     for (const machine of this.#ready.splice(0)) await machine[Symbol.asyncDispose]();
   }
 }

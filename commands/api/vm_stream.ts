@@ -31,6 +31,7 @@ export function streamOf(machine: Machine): ReadableStream<Uint8Array<ArrayBuffe
   >();
   const sink = writable.getWriter();
   const save = machine.freeze(async (frozen) => {
+    await machine.flushDisks();
     const snapshot = saveMachine(machine, frozen);
     const { machine: first, state } = stateRecords(snapshot);
     const writer = new StreamWriter({

@@ -102,6 +102,7 @@ export class Migration {
       throw new VmError(`Cannot migrate a VM that is ${machine.state}`);
     }
     await machine.filled; // the client reads it by the files behind it
+    await machine.flushDisks(); // most of what the last round would wait for
     await machine.freeze((frozen) => heldState(machine, frozen));
     if (this.#ended) throw new VmError("The client is gone");
     machine.dirtyLog.start();
@@ -139,6 +140,7 @@ export class Migration {
       this.abandon();
     }, milliseconds);
     machine.freeze(async (frozen) => {
+      await machine.flushDisks();
       if (this.#ended) return;
       // A device that the guest has let go meanwhile is one that the other side has.
       if (JSON.stringify(machine.description) !== this.#told) {

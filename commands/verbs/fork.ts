@@ -7,9 +7,9 @@ import { UsageError } from "../../ffi/errors.ts";
 import { namedVms, vmNames } from "../live/clients.ts";
 import { detach } from "../live/detach.ts";
 import { deviceChange, setFlag } from "../live/device_change.ts";
-import { call } from "../live/json_rpc.ts";
 import type { ForkRecord } from "../live/methods/fork.ts";
 import type { Handle } from "../live/owner.ts";
+import { RpcConnection } from "../live/rpc_connection.ts";
 import type { RunDirectory } from "../live/run_directory.ts";
 import { Meter } from "../progress/meter.ts";
 import type { Verb, Words } from "../verb.ts";
@@ -52,7 +52,8 @@ export const verb: Verb = {
       throw new UsageError(`--count ${count}: it is no number of VMs`);
     }
     for await (const vm of namedVms({ name: words.vm }, context)) {
-      const from = await call(vm.control, "fork.source") as ForkRecord;
+      using connection = await RpcConnection.open(vm.control); // the source is there as long
+      const from = await connection.call("fork.source") as ForkRecord;
       using meter = new Meter(context, {
         ...{ label: vm.name, unit: "copies", prints: true },
         total: count as number,

@@ -129,7 +129,7 @@ async function frozen(
   stack: AsyncDisposableStack,
   irqchip?: boolean,
 ): Promise<ForkSource> {
-  return await forkSource(stack.use(await paused(bytes, irqchip)));
+  return stack.use(await forkSource(stack.use(await paused(bytes, irqchip))));
 }
 
 /** A folder as `hvsh snapshot -o FOLDER/` writes it, and besides a file with all memory for c_vmm.c. */

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { Machine } from "../../vmm/machine.ts";
+import { forkSource } from "../../vmm/state/fork.ts";
 import { flatDocument } from "../flat_machine.ts";
 import { COUNT } from "../guest_code.ts";
 import { onKvm } from "../on_kvm.ts";
@@ -53,6 +54,32 @@ onKvm("a machine that starts anew has changed everywhere", async () => {
   assert.equal(all.length, 2 ** 20 / PAGE);
   assert.ok(all.includes(Math.floor(CODE / PAGE)));
 });
+
+onKvm(
+  "copies are made while changes are noted, and not while a migration reads memory",
+  async () => {
+    await using machine = await Machine.create(flatDocument(COUNT));
+    machine.start();
+    const { dirtyLog } = machine;
+    dirtyLog.start({ fixed: false });
+    await machine.pause();
+    dirtyLog.take();
+    await machine.freeze(({ memory }) => memory.write(0x8_0000, Uint8Array.of(1)));
+    (await forkSource(machine))[Symbol.dispose]();
+    await machine.freeze(({ memory }) => memory.write(0x9_0000, Uint8Array.of(1)));
+    assert.deepEqual(pages(dirtyLog.take()[0]!), [0x80, 0x90]);
+    machine.resume();
+    const count = () => machine.inspect(({ memory }) => memory.readU32(COUNTER));
+    const before = await count();
+    while (await count() === before);
+    (await forkSource(machine))[Symbol.dispose]();
+    assert.deepEqual(pages(dirtyLog.take()[0]!), [COUNTER / PAGE]);
+    dirtyLog.start();
+    await assert.rejects(forkSource(machine), /Cannot make copies while the VM is being migrated/);
+    dirtyLog.stop();
+    (await forkSource(machine))[Symbol.dispose]();
+  },
+);
 
 onKvm("while memory is logged devices neither come nor go", async () => {
   const document = flatDocument(COUNT, {}, { devices: [{ type: "serial" }, { type: "rng" }] });

@@ -1,10 +1,19 @@
 /** Copies of live VMs, in the same process. */
 import assert from "node:assert/strict";
-import { create, type Vm, VmError } from "../../mod.ts";
+import { create, type ForkPool, type Vm, VmError } from "../../mod.ts";
+import { GdbTarget } from "../../vmm/debug/gdb/target.ts";
+import { Machine } from "../../vmm/machine.ts";
+import { forkMachine, type ForkSource, forkSource } from "../../vmm/state/fork.ts";
+import { flatDocument } from "../flat_machine.ts";
 import { listing } from "../guest_code.ts";
+import { openFiles } from "../leaks.ts";
 import { onKvm } from "../on_kvm.ts";
+import { Script, SCRIPT_MEMORY, scriptDocument } from "../script_guest.ts";
+import { placeBars, prove } from "../script_virtio.ts";
 
 const COUNTER = 0x500;
+/** A word of a script's memory that says that it has come there. */
+const READY = SCRIPT_MEMORY.base + 0xf000;
 
 /** Counts in a dword and a register at once, and ends with status 1 where they differ. Real mode. */
 const COUNT = listing(`
@@ -81,6 +90,79 @@ onKvm(
   },
 );
 
+onKvm("what devices write into a paused original is in later copies", async () => {
+  const script = new Script();
+  placeBars(script, 1);
+  const last = prove(script, { slot: 1 }, [0, [], [64]], 1, { wait: false });
+  script.write(1, READY, 1);
+  script.until(READY, 0);
+  const devices = [{ type: "console", name: "input" }];
+  await using machine = await Machine.create(scriptDocument(script, devices));
+  const byte = (of: Machine, at: number) => of.inspect(({ memory }) => memory.read(at, 1)[0]);
+  machine.start();
+  while (await byte(machine, READY) !== 1);
+  await machine.pause();
+  const first = last - 63;
+  using before = await forkSource(machine);
+  await machine.console.send(Uint8Array.of(7), "input");
+  while (await byte(machine, first) !== 7);
+  using after = await forkSource(machine);
+  await using later = await forkMachine(after);
+  assert.equal(await byte(later, first), 7);
+  // As the device's state says it: the buffer is used.
+  const used = SCRIPT_MEMORY.base + 0x1200 + 2;
+  assert.equal(await byte(later, used), 1);
+  await using earlier = await forkMachine(before);
+  assert.deepEqual([await byte(earlier, first), await byte(earlier, used)], [0, 0]);
+});
+
+onKvm("what GDB writes into a paused original is in later copies", async () => {
+  await using machine = await Machine.create(flatDocument(COUNT));
+  machine.start({ paused: true });
+  const target = await GdbTarget.open(machine);
+  (await forkSource(machine))[Symbol.dispose]();
+  await target.writeMemory(0, 0x2000n, Uint8Array.of(7));
+  using source = await forkSource(machine);
+  await using copy = await forkMachine(source);
+  assert.equal(await copy.inspect(({ memory }) => memory.read(0x2000, 1)[0]), 7);
+});
+
+onKvm("an original that nothing has written has the same image for all copies", async () => {
+  await using machine = await Machine.create(flatDocument(COUNT));
+  machine.start({ paused: true });
+  using first = await forkSource(machine);
+  using second = await forkSource(machine);
+  const inodes = ({ files }: ForkSource) =>
+    [...files.values()].map(({ fd }) => Deno.statSync(`/proc/self/fd/${fd}`).ino);
+  assert.deepEqual(inodes(first), inodes(second));
+});
+
+onKvm("the images of a VM that goes on are there as long as copies are made of them", async () => {
+  await using vm = await create({ memory: "64M" }).flat(COUNT).start();
+  const images = () => openFiles().filter((name) => name.includes("memfd:hvsh-image")).length;
+  const moments: [ForkPool, number][] = [];
+  for (let i = 0; i < 4; i++) {
+    await goesOn(vm);
+    await vm.pause();
+    moments.push([await vm.forks(), await counted(vm)]);
+    vm.resume();
+  }
+  for (const [pool, at] of moments) {
+    await using copy = await pool.fork({ paused: true });
+    assert.equal(await counted(copy), at);
+    await pool[Symbol.asyncDispose]();
+    await assert.rejects(pool.fork(), /was disposed of/);
+    copy.resume();
+    await goesOn(copy);
+  }
+  assert.equal(images(), 1); // for the next one, if the VM were still where it was
+  for (let i = 0; i < 8; i++) {
+    await goesOn(vm);
+    await using _copy = await vm.fork({ paused: true });
+  }
+  assert.equal(images(), 1);
+});
+
 onKvm("a reset gives a copy, and an original with copies, zeros again", async () => {
   await using vm = await create({ memory: "64M" }).flat(COUNT).start();
   await goesOn(vm);
@@ -94,6 +176,9 @@ onKvm("a reset gives a copy, and an original with copies, zeros again", async ()
   assert.equal(await counted(copy), 0);
   copy.resume();
   await goesOn(copy);
+  await copy.pause();
+  await copy.reset();
+  assert.equal(await counted(copy), 0);
 });
 
 onKvm("a pool has copies ready, and gives back those that nobody took", async () => {

@@ -5,6 +5,8 @@ import { onKvm } from "../on_kvm.ts";
 import { HvshHome } from "../run_hvsh.ts";
 import { detached, records } from "../vm_home.ts";
 
+const DEADLINE = 180_000;
+
 /** Counts in a dword. Real mode. */
 const COUNT = listing(`
   31 c0                 xor ax, ax
@@ -52,6 +54,29 @@ onKvm(
     }
   },
 );
+
+onKvm("copies of a VM that runs leave one image of its memory with it, however many", async () => {
+  await using home = new HvshHome();
+  const { pid } = await detached(home, "gold", COUNT);
+  const images = () =>
+    [...Deno.readDirSync(`/proc/${pid}/fd`)]
+      .map(({ name }) => Deno.readLinkSync(`/proc/${pid}/fd/${name}`))
+      .filter((target) => target.includes("memfd:hvsh-image"));
+  for (let i = 0; i < 3; i++) {
+    const [copy] = records(await home.run(["fork", "gold", "-n", `try${i}`]));
+    assert.equal(copy!.state, "running");
+  }
+  // The last one's descriptors go when its VM has heard that the client has gone.
+  const late = performance.now() + DEADLINE;
+  while (images().length > 1) {
+    assert.ok(performance.now() < late, `${images()}`);
+    await new Promise((resolve) => setTimeout(resolve));
+  }
+  for (const name of ["gold", "try0", "try1", "try2"]) {
+    await home.run(["kill", name]);
+    await home.run(["wait", name]);
+  }
+});
 
 onKvm("a corpus is tried on copies: written, run to their ends, and forgotten", async () => {
   await using home = new HvshHome();

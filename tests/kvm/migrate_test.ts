@@ -264,24 +264,30 @@ onKvm("a VM without a way, or a stream without a VM, is refused", async () => {
   assert.match(nothing.stderr, /cut off before its first record/);
 });
 
-onKvm("devices stay what they are while a VM is moved, and two don't move it at once", async () => {
-  await using home = new HvshHome();
-  await counting(home);
-  // It never says that it is there, so the migration waits.
-  await using first = home.start(moving("sh", "-c", "cat > /dev/null"));
-  await until("it begins", async () => {
-    const { stderr } = await home.run(["attach", "a", "rng"]);
-    return stderr.includes("while the VM is being migrated");
-  });
-  const second = await home.run(moving(...RESTORE));
-  assert.equal(second.status, 125);
-  assert.match(second.stderr, /is being migrated already/);
-  first.kill("SIGKILL");
-  await first.result();
-  await assertStays(home);
-  assertMoved(await home.run(moving(...RESTORE)));
-  await assertGoesOn(home);
-});
+onKvm(
+  "devices stay what they are while a VM is moved, and nobody else moves or copies it",
+  async () => {
+    await using home = new HvshHome();
+    await counting(home);
+    // It never says that it is there, so the migration waits.
+    await using first = home.start(moving("sh", "-c", "cat > /dev/null"));
+    await until("it begins", async () => {
+      const { stderr } = await home.run(["attach", "a", "rng"]);
+      return stderr.includes("while the VM is being migrated");
+    });
+    const second = await home.run(moving(...RESTORE));
+    assert.equal(second.status, 125);
+    assert.match(second.stderr, /is being migrated already/);
+    const copy = await home.run(["fork", "a", "-n", "c"]);
+    assert.equal(copy.status, 125);
+    assert.match(copy.stderr, /Cannot make copies while the VM is being migrated/);
+    first.kill("SIGKILL");
+    await first.result();
+    await assertStays(home);
+    assertMoved(await home.run(moving(...RESTORE)));
+    await assertGoesOn(home);
+  },
+);
 
 onKvm("a VM that is killed while it is moved is gone, and so is what was to take it", async () => {
   await using home = new HvshHome();

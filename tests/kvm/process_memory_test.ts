@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { ProcessMemory, slotRecords } from "../../vmm/debug/process_memory.ts";
 import { Machine } from "../../vmm/machine.ts";
+import { forkMachine, forkSource } from "../../vmm/state/fork.ts";
 import { flatDocument } from "../flat_machine.ts";
 import { SPIN } from "../guest_code.ts";
 import { onKvm } from "../on_kvm.ts";
@@ -84,6 +85,52 @@ onKvm(
       const { start: from, end: to } = ranges[0]!;
       assert.ok(from <= start + 2 ** 25 + 5 && to > start + 2 ** 25 + 5 && to - from <= 2 ** 21);
       return Promise.resolve();
+    });
+  },
+);
+
+onKvm(
+  "who opened memory before copies were made sees what it is since, and not theirs",
+  async () => {
+    await withMemory(async (machine, memory) => {
+      const BASE = 0x4000_0000;
+      memory.write(BASE, Uint8Array.of(1));
+      assert.notEqual(memory.map(BASE), undefined);
+      const byte = (from: ProcessMemory) => {
+        const target = new Uint8Array(1);
+        from.read(BASE, target);
+        return target[0];
+      };
+      using source = await forkSource(machine);
+      await using copy = await forkMachine(source);
+      using copied = new ProcessMemory(Deno.pid, slotRecords(copy.slots));
+      await machine.inspect(({ memory: guest }) => guest.write(BASE, Uint8Array.of(2)));
+      assert.deepEqual([byte(memory), byte(copied)], [2, 1]);
+      assert.equal(memory.map(BASE), undefined);
+      assert.deepEqual([...memory.written(BASE, BASE + PAGE)], [{ start: BASE, end: BASE + PAGE }]);
+      memory.write(BASE, Uint8Array.of(3));
+      assert.deepEqual([byte(memory), byte(copied)], [3, 1]);
+      await using later = await forkMachine(source);
+      using copiedLater = new ProcessMemory(Deno.pid, slotRecords(later.slots));
+      assert.equal(byte(copiedLater), 1);
+    });
+  },
+);
+
+onKvm(
+  "who was told of memory's files, and opens them after copies were made, is right too",
+  async () => {
+    await withMemory(async (machine, memory) => {
+      const BASE = 0x4000_0000;
+      for (let i = 1; i < 4; i++) {
+        await machine.inspect(({ memory: guest }) => guest.write(BASE, Uint8Array.of(i)));
+        (await forkSource(machine))[Symbol.dispose]();
+      }
+      const target = new Uint8Array(1);
+      memory.read(BASE, target);
+      assert.equal(target[0], 3);
+      memory.write(BASE, Uint8Array.of(9));
+      assert.equal(await machine.inspect(({ memory: guest }) => guest.read(BASE, 1)[0]), 9);
     });
   },
 );

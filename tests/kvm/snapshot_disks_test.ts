@@ -1,10 +1,18 @@
 /** Streams that have their machine's disks inside. */
 import assert from "node:assert/strict";
+import { streamOf } from "../../commands/api/vm_stream.ts";
+import { Errno } from "../../ffi/errno.ts";
+import { HostError } from "../../ffi/errors.ts";
+import { create } from "../../mod.ts";
+import { Machine } from "../../vmm/machine.ts";
 import { diskWriter, GATE, sectorsWritten } from "../disk_writer.ts";
+import { flatDocument } from "../flat_machine.ts";
+import { SPIN } from "../guest_code.ts";
 import { filesBelow } from "../leaks.ts";
 import { onKvm } from "../on_kvm.ts";
+import { unwrittenPages } from "../page_cache.ts";
 import { HvshHome } from "../run_hvsh.ts";
-import { records } from "../vm_home.ts";
+import { detached, records } from "../vm_home.ts";
 
 /** Of which the guest writes the first ones; behind them is a hole, and then the image's own last sector. */
 const SECTORS = 200;
@@ -53,6 +61,47 @@ async function wroteAll(home: HvshHome, name: string, image: string): Promise<vo
   assert.ok(disk.subarray(-512).every((byte) => byte === 0xee));
   assert.ok(Deno.statSync(image).blocks! * 512 < DISK_BYTES / 2, "it has its holes");
 }
+
+/** Much that storage does not have yet. */
+function dirty(path: string): void {
+  using file = Deno.openSync(path, { write: true });
+  file.writeSync(new Uint8Array(DISK_BYTES / 2).fill(0xdd));
+}
+
+onKvm("when a state is taken storage has what disks have, and without that it is not", async () => {
+  await using home = new HvshHome();
+  const path = `${home.folder}/disk`;
+  writeImage(path);
+  const disk = { type: "disk", path };
+  {
+    await using vm = await create({ memory: "1M" }).flat(SPIN).device("disk", { path }).start();
+    dirty(path);
+    await Array.fromAsync(vm.snapshot());
+    assert.equal(unwrittenPages(path) ?? 0, 0);
+  }
+  await using machine = await Machine.create(flatDocument(SPIN, {}, { devices: [disk] }));
+  machine.start();
+  const failure = new HostError("fdatasync", Errno.EIO, { path });
+  machine.flushDisks = () => Promise.reject(failure);
+  await assert.rejects(Array.fromAsync(streamOf(machine)), failure);
+  assert.equal(machine.state, "running");
+});
+
+onKvm("a VM that is saved or moved by a verb leaves nothing of its disk in the cache", async () => {
+  await using home = new HvshHome();
+  const path = `${home.folder}/disk`;
+  writeImage(path);
+  await detached(home, "web", SPIN, "--disk", path);
+  dirty(path);
+  records(await home.run(["snapshot", "web", "-o", `${home.folder}/state.tar`]));
+  assert.equal(unwrittenPages(path) ?? 0, 0);
+  dirty(path);
+  const moved = await home.run(["migrate", "web", "--", "hvsh", "restore", "--live", "-n", "b"]);
+  assert.equal(moved.status, 0, moved.stderr);
+  assert.equal(unwrittenPages(path) ?? 0, 0);
+  await home.run(["kill", "b"]);
+  await home.run(["wait", "web", "b"]);
+});
 
 function files(home: HvshHome): string[] {
   return filesBelow(home.folder).filter((name) => !name.startsWith("runtime"));

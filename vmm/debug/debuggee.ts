@@ -32,6 +32,8 @@ export interface DebuggeeParts {
 export interface DebuggeeHooks {
   /** Whether the machine comes to its end. */
   ending(): boolean;
+  /** Takes its disks back from copies. */
+  reclaim(): void;
   /** It is paused now. */
   stopped(stop: DebugStop): void;
   /** The debugger has failed. */

@@ -43,6 +43,12 @@ export interface Debuggee extends SteppedMachine {
   state(): "created" | "running" | "paused" | "ended";
   /** Holds every vCPU while something is done, one after the other. */
   inspect<T>(work: () => T | Promise<T>): Promise<T>;
+  /**
+   * Takes its disks back from copies, before a vCPU runs that was paused.
+   *
+   * @throws {VmError} If they still use one
+   */
+  reclaim(): void;
   /** The debugger has stopped it: it is paused. */
   stopped(stop: DebugStop): void;
   /** The debugger has failed. */
@@ -121,7 +127,8 @@ export class Debugger {
    * @param cpu Its number
    * @param signal Ends the wait for an instruction that takes long, as one behind HLT does
    * @returns Why it stands now; undefined if it was interrupted or the VM has ended
-   * @throws {VmError} If the machine is not paused, or the vCPU has not been started by the guest
+   * @throws {VmError} If the machine is not paused, copies have its disks, or the vCPU has not been
+   *   started by the guest
    */
   async step(cpu: number, signal?: AbortSignal): Promise<DebugStop | undefined> {
     return await this.#machine.inspect(async () => {
@@ -134,6 +141,7 @@ export class Debugger {
       if (DEAD_STATES.has(vcpu.getMpState())) {
         throw new VmError(`vCPU ${cpu} waits until the guest starts it`);
       }
+      this.#machine.reclaim();
       const kind = await this.#stepOne(cpu, signal);
       if (kind === 0) return undefined;
       const pc = linearPc(vcpu);

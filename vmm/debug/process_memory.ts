@@ -8,7 +8,7 @@ import { Errno } from "../../ffi/errno.ts";
 import { HostError, VmError } from "../../ffi/errors.ts";
 import { closeFile, openFile, OpenFlag } from "../../ffi/files.ts";
 import { errno, libc } from "../../ffi/libc.ts";
-import { Mapping } from "../../ffi/mapping.ts";
+import { isSealed, Mapping } from "../../ffi/mapping.ts";
 import type { MemorySlot } from "../memory_slot.ts";
 import { hideTraps, type TrapByte } from "./code_patches.ts";
 import {
@@ -43,6 +43,14 @@ export function slotRecords(slots: readonly MemorySlot[]): SlotRecord[] {
   return slots.map((slot) => ({ ...slot, address: `0x${slot.address.toString(16)}` }));
 }
 
+/** A file that is open here. */
+interface OpenedFile {
+  readonly fd: number;
+  /** Where in it the piece starts. */
+  readonly offset: number;
+  readonly path: string;
+}
+
 /** Memory of a machine of a process. */
 export class ProcessMemory implements PhysicalMemory, Disposable {
   readonly pieces: readonly SlotRecord[];
@@ -74,13 +82,13 @@ export class ProcessMemory implements PhysicalMemory, Disposable {
   #copy(address: number, target: Uint8Array<ArrayBuffer>): boolean {
     const piece = this.pieces[findPiece(this.pieces, address, target.length)];
     if (piece === undefined) return false;
-    const { fd, offset } = this.#place(piece, address - piece.base);
+    const { fd, offset, path } = this.#place(piece, address - piece.base);
     for (let done = 0; done < target.length;) {
       const rest = target.subarray(done);
       const count = Number(libc.pread(fd, rest, BigInt(rest.length), offset + BigInt(done)));
       if (count > 0) done += count;
       else if (count < 0 && errno() === Errno.EINTR) continue;
-      else if (count < 0) throw new HostError("pread", errno(), { path: this.#path(piece) });
+      else if (count < 0) throw new HostError("pread", errno(), { path });
       else {
         // The last page of a file that ends within it reads as zeros where it is mapped.
         rest.fill(0);
@@ -96,7 +104,7 @@ export class ProcessMemory implements PhysicalMemory, Disposable {
     const last = this.#written.at(-1);
     if (last !== undefined && last[0] + last[1] === address) last[1] += bytes.length;
     else this.#written.push([address, bytes.length]);
-    const { fd, offset } = this.#place(piece, address - piece.base);
+    const { fd, offset, path } = this.#place(piece, address - piece.base);
     for (let done = 0; done < bytes.length;) {
       const rest = bytes.subarray(done);
       const count = libc.pwrite(fd, rest, BigInt(rest.length), offset + BigInt(done));
@@ -105,7 +113,7 @@ export class ProcessMemory implements PhysicalMemory, Disposable {
         writeMapped(fd, Number(offset) + done, rest); // huge pages take no write(2)
         return true;
       } else if (errno() !== Errno.EINTR) {
-        throw new HostError("pwrite", errno(), { path: this.#path(piece) });
+        throw new HostError("pwrite", errno(), { path });
       }
     }
     return true;
@@ -115,16 +123,14 @@ export class ProcessMemory implements PhysicalMemory, Disposable {
    * A piece of memory as this process has it mapped.
    *
    * @param base Where the piece starts
-   * @returns The mapping, as long as this is not disposed of; undefined if no file is behind it
+   * @returns The mapping, as long as this is not disposed of; undefined if no file is behind it, or no more
    */
   map(base: number): Mapping | undefined {
     const piece = this.pieces.find((other) => other.base === base);
-    if (piece?.file === undefined) return undefined;
+    const file = piece && this.#fileOf(piece);
+    if (file === undefined) return undefined;
     const mapping = this.#mappings.get(base) ??
-      new Mapping(this.#place(piece, 0).fd, piece.size, {
-        writable: false,
-        offset: piece.file.offset,
-      });
+      new Mapping(file.fd, piece!.size, { writable: false, offset: file.offset });
     this.#mappings.set(base, mapping);
     return mapping;
   }
@@ -142,9 +148,10 @@ export class ProcessMemory implements PhysicalMemory, Disposable {
       const stop = Math.min(base + size, end);
       let at = Math.max(base, address);
       while (at < stop) {
-        const found = piece.file === undefined
+        const file = this.#fileOf(piece);
+        const found = file === undefined
           ? { start: at, end: stop }
-          : this.#data(piece, at, stop);
+          : data(file, piece.base, at, stop);
         if (found === undefined) break;
         yield found;
         at = found.end;
@@ -152,32 +159,24 @@ export class ProcessMemory implements PhysicalMemory, Disposable {
     }
   }
 
-  /** The next range of a file that is not a hole. */
-  #data(piece: SlotRecord, at: number, stop: number): MemoryRange | undefined {
-    const { fd, offset } = this.#place(piece, at - piece.base);
-    const start = libc.lseek(fd, offset, SEEK_DATA);
-    if (start < 0n) {
-      if (errno() === Errno.ENXIO) return undefined;
-      return { start: at, end: stop }; // a file system without holes
-    }
-    const hole = libc.lseek(fd, start, SEEK_HOLE);
-    const from = at + Number(start - offset);
-    const to = hole < 0n ? stop : Math.min(stop, at + Number(hole - offset));
-    return from < to ? { start: from, end: to } : undefined;
+  /** Where a byte of a piece lies: in its file, or in the memory of its process. */
+  #place(piece: SlotRecord, offset: number): { fd: number; offset: bigint; path: string } {
+    const file = this.#fileOf(piece);
+    if (file !== undefined) return { ...file, offset: BigInt(file.offset + offset) };
+    const path = `/proc/${this.#pid}/mem`;
+    return { fd: this.#opened(path), offset: BigInt(piece.address) + BigInt(offset), path };
   }
 
-  /** The file of a piece, and where in it a byte lies. */
-  #place(piece: SlotRecord, offset: number): { fd: number; offset: bigint } {
-    const { file } = piece;
-    const path = this.#path(piece);
-    const fd = this.#files.get(path) ?? this.#open(path);
-    return file === undefined
-      ? { fd, offset: BigInt(piece.address) + BigInt(offset) }
-      : { fd, offset: BigInt(file.offset + offset) };
+  /** The file of a piece: none where the process has pages of its own, as one that was forked has since. */
+  #fileOf({ file }: SlotRecord): OpenedFile | undefined {
+    if (file === undefined) return undefined;
+    const path = `/proc/${this.#pid}/fd/${file.fd}`;
+    const fd = this.#opened(path);
+    return isSealed(fd) ? undefined : { fd, offset: file.offset, path };
   }
 
-  #path({ file }: SlotRecord): string {
-    return file === undefined ? `/proc/${this.#pid}/mem` : `/proc/${this.#pid}/fd/${file.fd}`;
+  #opened(path: string): number {
+    return this.#files.get(path) ?? this.#open(path);
   }
 
   #open(path: string): number {
@@ -202,6 +201,20 @@ export class ProcessMemory implements PhysicalMemory, Disposable {
     for (const fd of this.#files.values()) closeFile(fd);
     this.#files.clear();
   }
+}
+
+/** The next range of a file that is not a hole, as addresses of the piece that it has. */
+function data(file: OpenedFile, base: number, at: number, stop: number): MemoryRange | undefined {
+  const offset = BigInt(file.offset + at - base);
+  const start = libc.lseek(file.fd, offset, SEEK_DATA);
+  if (start < 0n) {
+    if (errno() === Errno.ENXIO) return undefined;
+    return { start: at, end: stop }; // a file system without holes
+  }
+  const hole = libc.lseek(file.fd, start, SEEK_HOLE);
+  const from = at + Number(start - offset);
+  const to = hole < 0n ? stop : Math.min(stop, at + Number(hole - offset));
+  return from < to ? { start: from, end: to } : undefined;
 }
 
 /** Writes a file as the guest does, through a mapping. */

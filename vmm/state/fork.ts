@@ -6,14 +6,15 @@
  * @module
  */
 import { VmError } from "../../ffi/errors.ts";
+import { closeFile, duplicate } from "../../ffi/files.ts";
 import type { DeviceEntry, VmDocument } from "../document.ts";
 import { Machine } from "../machine.ts";
 import type { DeviceRecord } from "./device_state.ts";
 import { type MachineSnapshot, restoreMachine, saveMachine } from "./machine_state.ts";
 import { type RegionFile, regionNames } from "./regions.ts";
 
-/** What copies are made from; the original's files must stay open. */
-export interface ForkSource {
+/** What copies are made from, for as long as it is not disposed of; those that were made stay. */
+export interface ForkSource extends Disposable {
   readonly snapshot: MachineSnapshot;
   /** The memory, by regions' names. */
   readonly files: ReadonlyMap<string, RegionFile>;
@@ -36,24 +37,31 @@ const CIDS = 2 ** 31 - LEAST_CID;
  *
  * @param machine The machine; with disks that it writes it must be paused, and stays so as long as
  *   copies have them
- * @returns What copies are made from
+ * @returns What copies are made from; dispose it when that is done
  * @throws {VmError} If it can't be copied
  */
 export async function forkSource(machine: Machine): Promise<ForkSource> {
-  if (machine.state !== "paused" && (machine.document.devices ?? []).some(isWrittenDisk)) {
-    throw new VmError("A VM with disks that it writes can be forked only while it is paused", {
-      hint: "hvsh pause NAME | hvsh fork",
-    });
-  }
   await machine.filled;
   return await machine.freeze((frozen) => {
+    // Only now: a disk may have come, or somebody had it go on, while others looked into it.
+    if (machine.state !== "paused" && (machine.description.devices ?? []).some(isWrittenDisk)) {
+      throw new VmError("A VM with disks that it writes can be forked only while it is paused", {
+        hint: "hvsh pause NAME | hvsh fork",
+      });
+    }
     const snapshot = saveMachine(machine, frozen);
     const names = regionNames(machine.slots);
-    const sizes = machine.slots.map(({ size }) => size);
-    const files = machine.lend().flatMap((file, i) =>
-      file === undefined ? [] : [[names[i]!, { ...file, size: sizes[i]! }] as const]
-    );
-    return { snapshot, files: new Map(files) };
+    const files = new Map<string, RegionFile>();
+    // The machine gives its own ones back once it has others.
+    using opened = new DisposableStack();
+    for (const [i, file] of machine.lend().entries()) {
+      if (file === undefined) continue;
+      const fd = duplicate(file.fd);
+      opened.defer(() => closeFile(fd));
+      files.set(names[i]!, { fd, offset: file.offset, size: machine.slots[i]!.size });
+    }
+    const kept = opened.move();
+    return { snapshot, files, [Symbol.dispose]: () => kept.dispose() };
   });
 }
 

@@ -7,6 +7,7 @@
 import * as v from "valibot";
 import { diskFileStatus, lockDiskFile, unlockDiskFile } from "../../ffi/disk_file.ts";
 import { VmError } from "../../ffi/errors.ts";
+import { syncFile } from "../../ffi/files.ts";
 import { check, libc } from "../../ffi/libc.ts";
 import type { Struct } from "../../ffi/struct.ts";
 import { type Backing, fileBacking } from "../backing.ts";
@@ -127,6 +128,15 @@ class Disk implements VirtioDevice {
       case "nbd":
         return [];
     }
+  }
+
+  /** An NBD server's cache is there for whoever asks it next, and a temporary overlay is nobody's. */
+  async flush(): Promise<void> {
+    const { storage, readOnly } = this.#disk;
+    if (readOnly || storage.kind === "nbd") return;
+    if (storage.kind === "overlay" && !storage.kept) return;
+    const { path = "", overlay = path } = this.#config;
+    await syncFile(storage.fd, overlay);
   }
 
   attend(loop: IoLoop): void {

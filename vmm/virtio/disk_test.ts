@@ -8,6 +8,7 @@ import {
   writeRequest,
 } from "../../tests/block_guest.ts";
 import { nothingOpenedSince, openFiles } from "../../tests/leaks.ts";
+import { unwrittenPages } from "../../tests/page_cache.ts";
 import {
   TRANSPORTS,
   VirtioMachine,
@@ -16,6 +17,7 @@ import {
 import { BlkFeature, BlkStatus, BlkType } from "./disk/protocol.ts";
 import { disk } from "./disk.ts";
 
+const PAGE = 4096;
 const { OK, IOERR, UNSUPP } = BlkStatus;
 const ENGINES = ["io_uring", "preadv"] as const;
 const SECTORS = 2048;
@@ -430,4 +432,18 @@ Deno.test("a limit holds requests back, and none is lost", async () => {
     assert(vm.stats.limited! > 0);
     return Promise.resolve();
   }, { fakeClock: true });
+});
+
+Deno.test("a flush from outside is of what the guest writes: the image, or an overlay that is kept", async () => {
+  const folder = Deno.makeTempDirSync({ prefix: "hvsh-disk-" });
+  const overlay = `${folder}/overlay`;
+  for (const config of [{}, { overlay }, { overlay: "temporary" }]) {
+    await withDisk(config, async (guest, vm, image) => {
+      await guest.write(8, pattern(PAGE, 2));
+      await vm.threads.main.flush!();
+      const written = config.overlay === undefined ? image.path : overlay;
+      assert.equal(unwrittenPages(written) ?? 0, 0);
+    });
+  }
+  Deno.removeSync(folder, { recursive: true });
 });

@@ -15,6 +15,7 @@ import { BufferChain, NOT_LENT } from "./chain.ts";
 import type { DmaMap } from "./dma.ts";
 import { Live, queueWord, ringSizes } from "./queue_state.ts";
 import { ringProblem } from "./ring_placement.ts";
+import { WriteFlag } from "../write_log.ts";
 import { type Chain, Feature, ProtocolError, type Virtqueue } from "./virtio_device.ts";
 
 const VIRTQ_DESC_F_NEXT = 1;
@@ -43,7 +44,7 @@ const AVAIL_EVENT = queueWord("avail_event");
 const DESC_LOW = queueWord("desc_low");
 const DRIVER_LOW = queueWord("driver_low");
 const DEVICE_LOW = queueWord("device_low");
-const NOT_NOTED = new Int32Array(1);
+const NOT_NOTED = new Int32Array(2);
 
 /** Who a queue belongs to. */
 export interface QueueOwner {
@@ -59,7 +60,7 @@ export class SplitQueue implements Virtqueue {
   readonly #words: Int32Array;
   readonly #dma: DmaMap;
   readonly #owner: QueueOwner;
-  /** A word that is not 0 while what is written is noted. */
+  /** What is noted of what is written, by {@linkcode WriteFlag}. */
   readonly #noted: Int32Array;
   readonly #pool: BufferChain[] = [];
   /** Descriptors lent since the epoch began, and chains. */
@@ -90,7 +91,7 @@ export class SplitQueue implements Virtqueue {
     this.#words = words;
     this.#dma = dma;
     this.#owner = owner;
-    this.#noted = dma.log?.flag ?? NOT_NOTED;
+    this.#noted = dma.log?.flags ?? NOT_NOTED;
   }
 
   get size(): number {
@@ -149,7 +150,7 @@ export class SplitQueue implements Virtqueue {
     words[UNSIGNALLED]!++;
     // Not before the element is there; and `signal` may look at the driver's wishes only after it.
     Atomics.store(this.#used, 1, next + 1);
-    if (this.#noted[0] !== 0) this.#noteChain(chain as BufferChain);
+    this.#noteChain(chain as BufferChain);
   }
 
   signal(): void {
@@ -221,14 +222,15 @@ export class SplitQueue implements Virtqueue {
 
   /** A chain was written, and perhaps pushed. */
   #noteChain(chain: BufferChain): void {
-    if (this.#noted[0] === 0) return;
-    chain.noteWritten(this.#dma.log!);
+    if (this.#noted[WriteFlag.ON] !== 0) chain.noteWritten(this.#dma.log!);
     this.#noteUsed();
   }
 
   /** The used ring was written somewhere: it is a page or two. */
   #noteUsed(): void {
-    if (this.#noted[0] === 0) return;
+    const noted = this.#noted;
+    if (noted[WriteFlag.ANY] === 0) noted[WriteFlag.ANY] = 1;
+    if (noted[WriteFlag.ON] === 0) return;
     this.#dma.log!.mark(this.#usedRegion, this.#used.byteOffset, this.#used.byteLength);
   }
 

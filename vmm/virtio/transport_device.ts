@@ -34,6 +34,7 @@ export function transportDevice(
     freeze: () => transport.freeze(),
     thaw: () => transport.thaw(),
     ...(device.backing && { backing: () => device.backing!() }),
+    ...(device.flush && { flush: () => device.flush!() }),
     ...(device.kept && { kept: () => device.kept!() }),
     attend(io, kept) {
       loop = io;

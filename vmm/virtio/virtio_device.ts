@@ -195,6 +195,8 @@ export interface VirtioDevice {
   restored?(): void;
   /** What of the host stands behind it, as a saved state remembers it. In the main thread. */
   backing?(): readonly Backing[];
+  /** Has what the guest has written reach the host's storage; as {@linkcode Device.flush}, with no lock. */
+  flush?(): Promise<void>;
   /**
    * The driver has made chains available on a queue. On the I/O thread, except for queues named in
    * {@linkcode VirtioDeviceType.inline}.

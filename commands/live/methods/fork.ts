@@ -24,13 +24,18 @@ export interface ForkRecord {
 
 /** The group `fork`. */
 export const methods: MethodGroup = ({ machine }) => ({
-  source: async (): Promise<ForkRecord> => {
+  /** For copies that are made as long as the client is there. */
+  source: async (_params, { gone }): Promise<ForkRecord> => {
     if (machine.traps.length > 0) {
       throw new VmError("A VM with breakpoints in its code can't be forked", {
         hint: "hvsh break NAME --delete all",
       });
     }
-    const { snapshot, files } = await forkSource(machine);
+    const source = await forkSource(machine);
+    const { snapshot, files } = source;
+    const end = () => source[Symbol.dispose]();
+    if (gone.aborted) end();
+    else gone.addEventListener("abort", end);
     return {
       pid: Deno.pid,
       files: [...files],

@@ -95,6 +95,7 @@ export const methods: MethodGroup = (vm) => {
       holds.set(client, released.resolve);
       client.gone.addEventListener("abort", () => released.resolve(false));
       const freeze = async (frozen: FrozenMachine) => {
+        await machine.flushDisks();
         if (client.gone.aborted) return;
         const follows = track === true || since !== undefined;
         const dirty = follows ? changes(since) : undefined;
@@ -114,8 +115,8 @@ export const methods: MethodGroup = (vm) => {
         }
       };
       // The client reads memory by the files behind it, where all of it has to be.
-      machine.filled.then(() => machine.freeze(freeze)).catch(shown.reject)
-        .finally(() => holds.delete(client));
+      machine.filled.then(() => machine.flushDisks()).then(() => machine.freeze(freeze))
+        .catch(shown.reject).finally(() => holds.delete(client));
       return shown.promise;
     },
     /** Lets the VM go that this client holds: it goes on, or ends where it stands. */
