@@ -4,7 +4,7 @@
  *
  *     word 0         whether it is on
  *     word 1         whether anything was written since somebody asked, on or off
- *     word 1 and up  for each memory slot a bit a page, the first page's the lowest, in whole words of
+ *     word 2 and up  for each memory slot a bit a page, the first page's the lowest, in whole words of
  *                    64 bits as KVM_GET_DIRTY_LOG has them
  *
  * @module
