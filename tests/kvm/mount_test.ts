@@ -149,6 +149,37 @@ onFuse("memory is a file to seek in, by physical and by linear addresses", async
   await ended(home, "web");
 });
 
+onFuse("memory that is open shows what its VM has after a copy of that was made", async () => {
+  await using home = new HvshHome();
+  await paused(home, "web", MARK, "-m", "4M");
+  const bytes = (text: string) => new TextEncoder().encode(text);
+  const word = async (vm: string) => (await home.line(`hvsh mem read ${vm} 0x5000 3`)).stdout;
+  {
+    await using tree = await MountedTree.mount(home);
+    using file = await Deno.open(`${tree.path}/vms/web/memory`, { read: true, write: true });
+    const put = async (text: string) => {
+      await file.seek(0x5000, Deno.SeekMode.Start);
+      await file.write(bytes(text));
+    };
+    const get = async () => {
+      await file.seek(0x5000, Deno.SeekMode.Start);
+      const read = new Uint8Array(3);
+      await file.read(read);
+      return new TextDecoder().decode(read);
+    };
+    await put("one");
+    assert.equal(await get(), "one");
+    assert.equal((await home.run(["fork", "web", "-n", "copy"])).status, 0);
+    await home.run(["mem", "write", "web", "0x5000"], bytes("two"));
+    assert.deepEqual([await get(), await word("copy")], ["two", "one"]);
+    await put("six");
+    assert.deepEqual([await get(), await word("web"), await word("copy")], ["six", "six", "one"]);
+    assert.equal((await home.run(["fork", "web", "-n", "late"])).status, 0);
+    assert.equal(await word("late"), "six");
+  }
+  await ended(home, "web", "copy", "late");
+});
+
 onFuse(
   "a VM is made by mkdir, written, run, and destroyed by rmdir once it does not run",
   async () => {
