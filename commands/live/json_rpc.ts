@@ -11,7 +11,7 @@
  * @module
  */
 import { HvshError, VmError } from "../../ffi/errors.ts";
-import { lines, writeMessage } from "./json_lines.ts";
+import { lines, MOST_ANSWER, writeMessage } from "./json_lines.ts";
 
 /** The process of a live VM is there no more. */
 export class VmGoneError extends VmError {}
@@ -210,7 +210,7 @@ async function* talk(
   signal?.addEventListener("abort", abort);
   try {
     await writeMessage(connection, { jsonrpc: "2.0", id: 1, method, params });
-    for await (const line of lines(connection)) {
+    for await (const line of lines(connection, MOST_ANSWER)) {
       const message = JSON.parse(line) as Notification & Answer;
       if (message.id !== 1) {
         yield message;
