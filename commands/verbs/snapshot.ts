@@ -48,7 +48,7 @@ export const verb: Verb = {
   },
   arguments: [{ ...vmNames, repeat: false, help: "the VM; its handle on stdin if left out" }],
   reads: "handles",
-  writes: "text",
+  writes: "stream",
   examples: [
     { line: "hvsh snapshot web | zstd > web.tzst", needs: "kvm" },
     { line: "hvsh pause web | hvsh snapshot | tar xO vm.json | jq .devices", needs: "kvm" },
