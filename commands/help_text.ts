@@ -17,6 +17,7 @@ export const GROUPS: Readonly<Record<Verb["group"], string>> = {
 export const FLOWS: Readonly<Record<Verb["reads"], string>> = {
   nothing: "nothing",
   document: "a VM document",
+  stream: "the stream of a saved state",
   handles: "names or handles of live VMs",
   records: "records",
   text: "text",

@@ -84,3 +84,9 @@ Deno.test("text is broken at spaces only", () => {
   deepEqual(wrap("a bb ccc", 4), ["a bb", "ccc"]);
   deepEqual(wrap("toolongword x", 4), ["toolongword", "x"]);
 });
+
+Deno.test("a saved state is a stream and no VM document, where it is read and where it is written", () => {
+  const page = (word: string) => verbPage(verbs.find(({ name }) => name === word)!);
+  match(page("restore"), /^Reads the stream of a saved state, writes the guest's console\.$/m);
+  match(page("snapshot"), /^Reads names .*, writes the stream of a saved state\.$/m);
+});

@@ -57,7 +57,7 @@ export type Value = string | number | boolean | readonly (string | number)[];
 export type Words = Readonly<Record<string, Value | undefined>>;
 
 /** What flows into and out of a verb. */
-export type Flow = "nothing" | "document" | "handles" | "records" | "text" | "console";
+export type Flow = "nothing" | "document" | "stream" | "handles" | "records" | "text" | "console";
 
 /** A person's terminal, to attach a guest's console to. */
 export interface PersonTerminal {

@@ -109,6 +109,7 @@ export async function assembleMachine(
 
   const placer = new Placer({
     pci,
+    irqchip,
     ioThreads,
     arriving: resumption?.arriving === true,
     event,

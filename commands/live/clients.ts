@@ -14,7 +14,7 @@ import { findVm, findVms, type RunDirectory } from "./run_directory.ts";
 /** VMs that are asked at the same time: each takes a connection. */
 const MOST_AT_ONCE = 128;
 /** The word for the handles on stdin, where other words need it. */
-const HANDLES = "-";
+export const HANDLES = "-";
 
 /** The argument of verbs for any number of VMs. */
 export const vmNames: Argument = {

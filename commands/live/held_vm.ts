@@ -40,18 +40,25 @@ export class HeldVm implements Disposable {
    * @param directory Its folder
    * @param options `track` has what changes from then on noted; `since` is the snapshot whose changes
    *   are wanted
-   * @throws {VmError} If it has ended
+   * @param signal Ends the wait for it, which is long while another one holds the VM
+   * @throws {VmError} If it has ended, or the wait was
    */
   static async hold(
     directory: RunDirectory,
     options: { readonly track?: boolean; readonly since?: string } = {},
+    signal?: AbortSignal,
   ): Promise<HeldVm> {
     const connection = await RpcConnection.open(directory.control);
+    const leave = () => connection[Symbol.dispose]();
+    if (signal?.aborted) leave();
+    signal?.addEventListener("abort", leave);
     try {
       return new HeldVm(connection, await connection.call("state.hold", options) as HeldState);
     } catch (error) {
-      connection[Symbol.dispose]();
+      leave();
       throw error;
+    } finally {
+      signal?.removeEventListener("abort", leave);
     }
   }
 

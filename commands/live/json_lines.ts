@@ -8,6 +8,8 @@ import { formatSize } from "../../vmm/size.ts";
 
 /** A client that sends a longer line is cut off. */
 const MAX_LINE = 1 << 20;
+/** An owner's answers are as long as its VM's state is. */
+export const MOST_ANSWER = 2 ** 30;
 
 /**
  * Writes a message.
@@ -34,13 +36,22 @@ export async function* lines(
 ): AsyncGenerator<string> {
   const decoder = new TextDecoder();
   const chunk = new Uint8Array(65536);
-  let rest = "";
+  /** What there is of a line whose end has not come: put together once, when it has. */
+  let begun: string[] = [];
+  let length = 0;
   for (;;) {
     const count = await connection.read(chunk);
     if (count === null) return;
-    const pieces = (rest + decoder.decode(chunk.subarray(0, count), { stream: true })).split("\n");
-    rest = pieces.pop()!;
-    if (rest.length > most) throw new VmError(`A message is longer than ${formatSize(most)}`);
+    const pieces = decoder.decode(chunk.subarray(0, count), { stream: true }).split("\n");
+    const rest = pieces.pop()!;
+    if (pieces.length > 0) {
+      pieces[0] = [...begun, pieces[0]].join("");
+      begun = [];
+      length = 0;
+    }
+    begun.push(rest);
+    length += rest.length;
+    if (length > most) throw new VmError(`A message is longer than ${formatSize(most)}`);
     yield* pieces.filter((line) => line !== "");
   }
 }

@@ -11,7 +11,7 @@
  * @module
  */
 import { HvshError, VmError } from "../../ffi/errors.ts";
-import { lines, writeMessage } from "./json_lines.ts";
+import { lines, MOST_ANSWER, writeMessage } from "./json_lines.ts";
 
 /** The process of a live VM is there no more. */
 export class VmGoneError extends VmError {}
@@ -46,6 +46,8 @@ export type FindMethod = (name: string) => Promise<Method | undefined> | Method 
 const Code = { PARSE: -32700, REQUEST: -32600, METHOD: -32601, FAILED: -32000 } as const;
 /** Requests of one client that are under way; the next is read when one of them is answered. */
 const MOST_REQUESTS = 1024;
+/** How long work for a client that is gone may go on before its connection is closed all the same. */
+const LEAVING_MILLISECONDS = 3000;
 
 interface RpcError {
   readonly code: number;
@@ -61,7 +63,7 @@ interface Answer {
 
 /** A client that is being served. */
 export interface ServedClient {
-  /** Resolves when it is gone and nothing is done for it any more. */
+  /** Resolves when it is gone, and its connection closed. */
   readonly gone: Promise<void>;
   /** Resolves when all that it has asked for so far is answered. */
   answered(): Promise<void>;
@@ -100,7 +102,12 @@ export function serve(connection: Deno.Conn, find: FindMethod): ServedClient {
       // The other side went away in the middle; there is nobody left to tell.
     }
     gone.abort();
-    await Promise.all(answers);
+    // Who only ends its own side, as nc does, still reads what is answered by then.
+    const late = Promise.withResolvers<void>();
+    const timer = setTimeout(late.resolve, LEAVING_MILLISECONDS);
+    Deno.unrefTimer(timer);
+    await Promise.race([Promise.all(answers), late.promise]);
+    clearTimeout(timer);
     close(connection);
   };
   return {
@@ -210,7 +217,7 @@ async function* talk(
   signal?.addEventListener("abort", abort);
   try {
     await writeMessage(connection, { jsonrpc: "2.0", id: 1, method, params });
-    for await (const line of lines(connection)) {
+    for await (const line of lines(connection, MOST_ANSWER)) {
       const message = JSON.parse(line) as Notification & Answer;
       if (message.id !== 1) {
         yield message;

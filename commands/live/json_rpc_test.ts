@@ -158,6 +158,33 @@ Deno.test("a method hears that its client is gone, and its client that it ended"
   await gone.promise;
 });
 
+Deno.test("a client that is gone is let go of, also by a method that never ends", async () => {
+  const never = Promise.withResolvers<void>();
+  await using server = new Served({ hang: () => never.promise, ping: () => "pong" });
+  const lines = [request(1, "hang"), request(2, "ping")];
+  // It ends its own side and reads on: until the other is closed too.
+  const answers = await talk(server.path, lines.join("\n") + "\n");
+  assert.deepEqual(answers, [{ jsonrpc: "2.0", id: 2, result: "pong" }]);
+});
+
+Deno.test("an answer may be longer than a request, and so may a notification", async () => {
+  const long = "x".repeat(5 << 20);
+  await using server = new Served({
+    say: async (_params, client) => {
+      await client.notify("long", { long });
+      return long;
+    },
+  });
+  assert.equal(await call(server.path, "say"), long);
+  const saying = follow(server.path, "say");
+  assert.deepEqual((await saying.next()).value, {
+    jsonrpc: "2.0",
+    method: "long",
+    params: { long },
+  });
+  assert.deepEqual(await saying.next(), { done: true, value: long });
+});
+
 Deno.test("what is under way when the connection ends fails, and says what it was", async () => {
   const never = Promise.withResolvers<void>();
   const began = Promise.withResolvers<void>();

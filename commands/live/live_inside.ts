@@ -14,6 +14,9 @@ import { call } from "./json_rpc.ts";
 import type { MemoryRecord } from "./methods/inspect.ts";
 import type { RunDirectory } from "./run_directory.ts";
 
+/** The registers that say how a vCPU's addresses are translated. */
+export const PAGING_REGISTERS = ["cr0", "cr3", "cr4", "efer"] as const;
+
 /** What is inside of a live VM. */
 export class LiveInside implements Disposable {
   /** The VM's name. */
@@ -62,7 +65,7 @@ export class LiveInside implements Disposable {
    * @param cpu The vCPU's number
    */
   async virtual(cpu = 0): Promise<VirtualMemory> {
-    const values = await this.registers(["cr0", "cr3", "cr4", "efer"], cpu);
+    const values = await this.registers(PAGING_REGISTERS, cpu);
     return new VirtualMemory(this.memory, values as unknown as PagingRegisters);
   }
 

@@ -47,6 +47,7 @@ const MOST_ENDING_MILLISECONDS = 10_000;
 const MOST_DISK_MILLISECONDS = 5000;
 /** How often to look. */
 const LOOK_MILLISECONDS = 20;
+const LATE = "The VM was let go on: the last round took too long";
 
 /** A VM whose migration has begun. */
 export type BegunMigration = Pick<HeldState, "pid" | "slots" | "traps" | "regions" | "machine">;
@@ -57,7 +58,7 @@ export interface ChangedPages {
 }
 
 /** A VM that is held for its last round. */
-export type LastState = HeldState & ChangedPages;
+export type LastState = Omit<HeldState, "machine"> & ChangedPages;
 
 /** How a migration ended. */
 export interface MigrationEnd {
@@ -141,14 +142,16 @@ export class Migration {
     }, milliseconds);
     machine.freeze(async (frozen) => {
       await machine.flushDisks();
-      if (this.#ended) return;
+      if (this.#ended) throw new VmError(this.#late ? LATE : "The client is gone");
       // A device that the guest has let go meanwhile is one that the other side has.
       if (JSON.stringify(machine.description) !== this.#told) {
         throw new VmError("The VM's devices have changed while it was being migrated", {
           hint: "try again",
         });
       }
-      shown.resolve({ ...heldState(machine, frozen), ...this.dirty() });
+      // What the machine is went ahead of the rounds; it has firmware and kernels in it.
+      const { machine: _, ...state } = heldState(machine, frozen);
+      shown.resolve({ ...state, ...this.dirty() });
       await Promise.race([released.promise, machine.ended]);
     }).catch(shown.reject);
     return shown.promise;
@@ -229,7 +232,7 @@ export class Migration {
   #requireHeld(): void {
     if (this.#release !== undefined && !this.#ended && !this.#decided) return;
     throw new VmError(
-      this.#late ? "The VM was let go on: the last round took too long" : "The VM is not held",
+      this.#late ? LATE : "The VM is not held",
     );
   }
 

@@ -13,6 +13,7 @@ import { type FindMethod, serve, type ServedClient } from "./json_rpc.ts";
 import { methodFinder, type OwnedVm } from "./methods.ts";
 import { type Claim, RunDirectory } from "./run_directory.ts";
 import { StatusFile } from "./status_file.ts";
+import { whileThere } from "./while_there.ts";
 
 /** How a VM is shown to others; `live` is its name. */
 export interface Handle extends StopDetails {
@@ -182,9 +183,12 @@ export class Owner implements AsyncDisposable {
       handle: () => this.handle,
       record: (end) => this.#record(end),
       exit: async (gone) => {
-        this.#waiters++;
-        gone.addEventListener("abort", () => this.#waiters--);
-        return this.#record(await this.#machine.ended);
+        const ended = whileThere(this.#machine.ended, gone);
+        if (!gone.aborted) {
+          this.#waiters++;
+          gone.addEventListener("abort", () => this.#waiters--);
+        }
+        return this.#record(await ended);
       },
     };
     const find = methodFinder(vm);

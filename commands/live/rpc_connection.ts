@@ -3,11 +3,8 @@
  *
  * @module
  */
-import { lines, writeMessage } from "./json_lines.ts";
+import { lines, MOST_ANSWER, writeMessage } from "./json_lines.ts";
 import { connect, isHangUp, resultOf, VmGoneError } from "./json_rpc.ts";
-
-/** An owner's answers are as long as its VM's state is. */
-const MOST_LINE = 2 ** 30;
 
 /** A connection that is kept. */
 export class RpcConnection implements Disposable {
@@ -71,7 +68,7 @@ export class RpcConnection implements Disposable {
 
   async #read(): Promise<void> {
     try {
-      for await (const line of lines(this.#connection, MOST_LINE)) {
+      for await (const line of lines(this.#connection, MOST_ANSWER)) {
         const message = JSON.parse(line);
         const answer = this.#waiting.get(message.id);
         if (answer === undefined) continue; // a notification: nobody here asks for any

@@ -6,48 +6,49 @@
  */
 import { dirname } from "node:path";
 import { HostError } from "../../ffi/errors.ts";
-import { closeFile, openFile, OpenFlag, writeAt } from "../../ffi/files.ts";
+import { writeAt } from "../../ffi/files.ts";
 import { check, libc } from "../../ffi/libc.ts";
-import type { Records } from "../../vmm/state/save_stream.ts";
+import { NamelessFile } from "../../ffi/nameless_file.ts";
 import { isZero } from "../../vmm/state/zeros.ts";
 import { hostErrno } from "../host_errno.ts";
 import { type StandingVm, withDisks } from "./snapshot_stream.ts";
 
 /**
- * Writes a folder beside its place, and puts it there once it is whole and on the disk.
+ * Writes a folder's files, and once they are whole and on the disk, puts the folder to its place.
  *
  * @param path Its place, where nothing is yet
  * @param vm The VM
  * @throws {HostError} If it can't be written, or something is there; nothing is left behind
  */
-export async function writeFolder(
+export function writeFolder(
   path: string,
   { state, memory, disks = [] }: StandingVm,
-): Promise<void> {
-  const beside = `${path}.${Deno.pid}.new`;
+): void {
+  using files = new FolderFiles(`${path}.${Deno.pid}.new`);
   try {
-    Deno.mkdirSync(beside, { mode: 0o700 });
-    writeRecords(beside, [...withDisks(state.machine, disks), ...state.state]);
-    Deno.mkdirSync(`${beside}/mem`);
+    for (const [name, value] of [...withDisks(state.machine, disks), ...state.state]) {
+      files.write(
+        name,
+        (fd) => writeAt(fd, encoder.encode(JSON.stringify(value, undefined, 1)), 0),
+      );
+    }
     for (const region of state.regions) {
       if (region.shared !== undefined) continue;
-      writeFile(`${beside}/mem/${region.name}`, (fd, path) => {
+      files.write(`mem/${region.name}`, (fd, path) => {
         check(libc.ftruncate(fd, BigInt(region.size)), "ftruncate", { path });
         for (const { offset, bytes } of memory.pieces(region)) {
           if (!isZero(bytes)) writeAt(fd, bytes as Uint8Array<ArrayBuffer>, offset);
         }
       });
     }
-    if (disks.length > 0) Deno.mkdirSync(`${beside}/disk`);
     for (const disk of disks) {
-      writeFile(`${beside}/disk/${disk.name}`, (fd, path) => {
+      files.write(`disk/${disk.name}`, (fd, path) => {
         check(libc.ftruncate(fd, BigInt(disk.size)), "ftruncate", { path });
         for (const { offset, bytes } of disk.pieces()) writeAt(fd, bytes, offset);
       });
     }
-    await Deno.rename(beside, path);
+    files.place(path);
   } catch (error) {
-    Deno.removeSync(beside, { recursive: true });
     const code = error instanceof HostError ? undefined : hostErrno(error);
     throw code === undefined ? error : new HostError("rename", code, { path, cause: error });
   }
@@ -55,20 +56,45 @@ export async function writeFolder(
 
 const encoder = new TextEncoder();
 
-function writeRecords(folder: string, records: Records): void {
-  for (const [name, value] of records) {
-    const path = `${folder}/${name}`;
-    Deno.mkdirSync(dirname(path), { recursive: true });
-    writeFile(path, (fd) => writeAt(fd, encoder.encode(JSON.stringify(value, undefined, 1)), 0));
+/** The files of a folder that is not there before all of them are whole. */
+class FolderFiles implements Disposable {
+  readonly #folder: string;
+  readonly #files: NamelessFile[] = [];
+  #placed = false;
+
+  /** @param folder Where it is put together */
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  write(name: string, write: (fd: number, path: string) => void): void {
+    const file = new NamelessFile(`${this.#folder}/${name}`, dirname(this.#folder));
+    this.#files.push(file);
+    write(file.fd, file.path);
+    check(libc.fsync(file.fd), "fsync", { path: file.path });
+  }
+
+  /** Makes the folder; one with memory has a place for it, also where all of that is shared. */
+  place(path: string): void {
+    Deno.mkdirSync(`${this.#folder}/mem`, { recursive: true, mode: 0o700 });
+    for (const file of this.#files) {
+      Deno.mkdirSync(dirname(file.path), { recursive: true });
+      file.name();
+    }
+    Deno.renameSync(this.#folder, path);
+    this.#placed = true;
+  }
+
+  [Symbol.dispose](): void {
+    for (const file of this.#files) file[Symbol.dispose]();
+    if (!this.#placed) removeIfThere(this.#folder);
   }
 }
 
-function writeFile(path: string, write: (fd: number, path: string) => void): void {
-  const fd = openFile(path, OpenFlag.WRONLY | OpenFlag.CREAT | OpenFlag.EXCL, 0o600);
+function removeIfThere(folder: string): void {
   try {
-    write(fd, path);
-    check(libc.fsync(fd), "fsync", { path });
-  } finally {
-    closeFile(fd);
+    Deno.removeSync(folder, { recursive: true });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }

@@ -3,13 +3,12 @@
  *
  * @module
  */
-import { HostError } from "../../ffi/errors.ts";
-import { hostErrno } from "../host_errno.ts";
 import { DescriptorSink } from "../../vmm/state/descriptor_stream.ts";
 import type { Json } from "../../ffi/struct.ts";
 import type { VmDocument } from "../../vmm/document.ts";
 import { DiskContent, writeDisks } from "../../vmm/state/disk_content.ts";
 import { FIRST } from "../../vmm/state/first_record.ts";
+import { NewFile } from "../../vmm/state/new_file.ts";
 import {
   type Records,
   writeChanges,
@@ -17,8 +16,6 @@ import {
   writeRecords,
 } from "../../vmm/state/save_stream.ts";
 import { type StreamSink, StreamWriter } from "../../vmm/state/stream_writer.ts";
-import { closeFile, openFile, OpenFlag } from "../../ffi/files.ts";
-import { check, libc } from "../../ffi/libc.ts";
 import type { SavedMemory } from "../../vmm/state/save_stream.ts";
 import type { HeldState } from "./methods/state.ts";
 
@@ -92,29 +89,18 @@ export function withDisks(records: Records, disks: readonly DiskContent[]): Reco
 }
 
 /**
- * Writes a file beside its place, and puts it there once it is whole and on the disk.
+ * Writes a file, and puts it to its place once it is whole and on the disk.
  *
  * @param path Its place
  * @param write Writes it
  * @throws {HostError} If it can't be written; what was at its place is still there
  */
-export async function writeBeside(
+export async function writeWhole(
   path: string,
   write: (sink: StreamSink) => Promise<void>,
 ): Promise<void> {
-  const beside = `${path}.${Deno.pid}.new`;
-  const fd = openFile(beside, OpenFlag.WRONLY | OpenFlag.CREAT | OpenFlag.EXCL, 0o600);
-  try {
-    try {
-      await write(new DescriptorSink(fd, path));
-      check(libc.fsync(fd), "fsync", { path });
-    } finally {
-      closeFile(fd);
-    }
-    Deno.renameSync(beside, path);
-  } catch (error) {
-    Deno.removeSync(beside);
-    const code = error instanceof HostError ? undefined : hostErrno(error);
-    throw code === undefined ? error : new HostError("rename", code, { path, cause: error });
-  }
+  using file = new NewFile(path);
+  await write(new DescriptorSink(file.fd, path));
+  file.place();
+  file.keep();
 }

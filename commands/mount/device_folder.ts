@@ -61,9 +61,9 @@ const TABLE: FolderTable<DevicePlace> = {
     help: "its saved state as JSON; the VM is held for that moment",
     node: ({ vm, name }) =>
       textFile({
-        read: () =>
+        read: (asker) =>
           vm.attempt(`devices/${name}/state`, async () => {
-            const record = await heldRecord(vm, `dev/${name}.json`);
+            const record = await heldRecord(vm, `dev/${name}.json`, asker);
             return JSON.stringify(record, undefined, 1) + "\n";
           }),
       }),

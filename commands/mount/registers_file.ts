@@ -10,7 +10,7 @@ import { LineError } from "./vm_place.ts";
 import type { VcpuPlace } from "./vcpu_folder.ts";
 
 /** Registers as the owner gives them. */
-interface Found {
+export interface RegistersRecord {
   readonly registers: Readonly<Record<string, string>>;
 }
 
@@ -31,7 +31,7 @@ export function registersFile(
     read: (asker) =>
       vm.attempt(where, async () => {
         const params = { cpu, names: groups };
-        const [found] = await vm.ask("inspect.registers", params, asker) as Found[];
+        const [found] = await vm.ask("inspect.registers", params, asker) as RegistersRecord[];
         return Object.entries(found!.registers).map(([name, value]) => `${name} ${value}\n`)
           .join("");
       }),

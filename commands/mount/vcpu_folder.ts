@@ -46,9 +46,9 @@ const TABLE: FolderTable<VcpuPlace> = {
     help: "what CPUID tells the guest, a leaf a line",
     node: ({ vm, cpu }) =>
       textFile({
-        read: () =>
+        read: (asker) =>
           vm.attempt(`vcpus/${cpu}/cpuid`, async () => {
-            const record = await heldRecord(vm, `cpu/${cpu}.json`);
+            const record = await heldRecord(vm, `cpu/${cpu}.json`, asker);
             return (record as { cpuid: CpuidLeaf[] }).cpuid.map((leaf) =>
               Object.entries(leaf).map(([key, value]) => `${key} ${value}`).join(" ") + "\n"
             ).join("");

@@ -8,9 +8,14 @@
  */
 import { Errno } from "../../ffi/errno.ts";
 import { GuestError } from "../../ffi/errors.ts";
-import type { VirtualMemory } from "../../vmm/debug/virtual_memory.ts";
-import { LiveInside } from "../live/live_inside.ts";
+import type { PagingRegisters } from "../../vmm/debug/page_walk.ts";
+import { ProcessMemory } from "../../vmm/debug/process_memory.ts";
+import { registersFromJson } from "../../vmm/debug/register_files.ts";
+import { VirtualMemory } from "../../vmm/debug/virtual_memory.ts";
+import { PAGING_REGISTERS } from "../live/live_inside.ts";
+import type { MemoryRecord } from "../live/methods/inspect.ts";
 import { type Asker, FileError, type FileNode, type OpenFile } from "./node.ts";
+import type { RegistersRecord } from "./registers_file.ts";
 import type { VcpuPlace } from "./vcpu_folder.ts";
 
 const MODE = 0o600;
@@ -27,10 +32,10 @@ export function virtualMemoryFile({ vm, cpu }: VcpuPlace): FileNode {
   return {
     kind: "file",
     attributes: () => ({ mode: MODE }),
-    open: () =>
+    open: (_access, asker) =>
       vm.attempt(path, async () => {
-        const inside = await LiveInside.open(vm.directory);
-        return new OpenVirtualMemory({ vm, cpu }, path, inside);
+        const { pid, slots, traps } = await vm.ask("inspect.memory", {}, asker) as MemoryRecord;
+        return new OpenVirtualMemory({ vm, cpu }, path, new ProcessMemory(pid, slots, traps));
       }),
   };
 }
@@ -38,21 +43,21 @@ export function virtualMemoryFile({ vm, cpu }: VcpuPlace): FileNode {
 class OpenVirtualMemory implements OpenFile {
   readonly #place: VcpuPlace;
   readonly #path: string;
-  readonly #inside: LiveInside;
-  #memory: Promise<VirtualMemory> | undefined;
+  readonly #physical: ProcessMemory;
+  #memory: VirtualMemory | undefined;
   #asked = 0;
   /** Where the last read ended: who reads on from there comes to an end where nothing is mapped. */
   #next = 0n;
 
-  constructor(place: VcpuPlace, path: string, inside: LiveInside) {
+  constructor(place: VcpuPlace, path: string, physical: ProcessMemory) {
     this.#place = place;
     this.#path = path;
-    this.#inside = inside;
+    this.#physical = physical;
   }
 
-  async read(position: bigint, size: number): Promise<Uint8Array> {
+  async read(position: bigint, size: number, asker: Asker): Promise<Uint8Array> {
     return await this.#place.vm.attempt(this.#path, async () => {
-      const memory = await this.#virtual();
+      const memory = await this.#virtual(asker);
       const bytes = memory.readSome(linear(position), size);
       if (bytes.length === 0 && position !== this.#next) {
         throw new FileError(Errno.EIO, `0x${linear(position).toString(16)} is not mapped`);
@@ -63,32 +68,34 @@ class OpenVirtualMemory implements OpenFile {
   }
 
   /** Control registers are asked for again when they may have changed: that holds the vCPU. */
-  #virtual(): Promise<VirtualMemory> {
+  async #virtual(asker: Asker): Promise<VirtualMemory> {
     const now = performance.now();
-    if (this.#memory === undefined || now - this.#asked > FRESH_MILLISECONDS) {
-      this.#asked = now;
-      this.#memory = this.#inside.virtual(this.#place.cpu);
-    }
-    return this.#memory;
+    if (this.#memory !== undefined && now - this.#asked <= FRESH_MILLISECONDS) return this.#memory;
+    const { vm, cpu } = this.#place;
+    const params = { cpu, names: PAGING_REGISTERS };
+    const [found] = await vm.ask("inspect.registers", params, asker) as RegistersRecord[];
+    const values = registersFromJson(found!.registers) as unknown as PagingRegisters;
+    this.#asked = now;
+    return this.#memory = new VirtualMemory(this.#physical, values);
   }
 
   async write(bytes: Uint8Array<ArrayBuffer>, position: bigint, asker: Asker): Promise<void> {
     const { vm } = this.#place;
     await vm.attempt(this.#path, async () => {
-      const memory = await this.#virtual();
+      const memory = await this.#virtual(asker);
       try {
         memory.write(linear(position), bytes);
       } catch (error) {
         if (!(error instanceof GuestError)) throw error;
         throw new FileError(Errno.EIO, error.message, { cause: error });
       }
-      const ranges = this.#inside.memory.takeWritten();
+      const ranges = this.#physical.takeWritten();
       await vm.ask("inspect.written", { ranges }, asker);
     });
   }
 
   close(): void {
-    this.#inside[Symbol.dispose]();
+    this.#physical[Symbol.dispose]();
   }
 }
 

@@ -166,7 +166,7 @@ export function snapshotFile(place: VmPlace): FileNode {
 }
 
 async function* snapshotBytes(place: VmPlace, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-  using held = await HeldVm.hold(place.directory);
+  using held = await HeldVm.hold(place.directory, {}, signal);
   const chunks = new TransformStream<Uint8Array, Uint8Array>();
   const writer = chunks.writable.getWriter();
   const writing = writeSnapshot(held, {

@@ -11,8 +11,9 @@ import { hexDump } from "../hex_dump.ts";
 import { hostErrno } from "../host_errno.ts";
 import { namedVms, request } from "../live/clients.ts";
 import { call, VmGoneError } from "../live/json_rpc.ts";
-import { LiveInside, numericAddress } from "../live/live_inside.ts";
+import { LiveInside } from "../live/live_inside.ts";
 import { type AddressKind, openAccess, readChunks } from "../live/memory_access.ts";
+import { MEMORY_ACTIONS, type MemoryAction, memoryWords } from "../live/memory_words.ts";
 import type { RunDirectory } from "../live/run_directory.ts";
 import { Meter } from "../progress/meter.ts";
 import { metered, meteredAsync } from "../progress/metered.ts";
@@ -21,16 +22,6 @@ import { type DataRecord, outputFlag, type RecordLayout, writeRecords } from "..
 import { absolutePath } from "../image_path.ts";
 import type { Verb, VerbContext, Words } from "../verb.ts";
 
-const ACTIONS = ["read", "write", "search", "map"] as const;
-type Action = typeof ACTIONS[number];
-
-/** How many words an action has besides the VM's name. */
-const WORDS: Readonly<Record<Action, readonly [least: number, most: number, usage: string]>> = {
-  read: [2, 2, "mem read [NAME] ADDR LENGTH"],
-  write: [1, 2, "mem write [NAME] ADDR [FILE]"],
-  search: [1, 1, "mem search [NAME] PATTERN"],
-  map: [0, 0, "mem map [NAME]"],
-};
 const SIGPIPE_STATUS = 141;
 /** What is read of a file at once. */
 const FILE_CHUNK = 2 ** 20;
@@ -52,7 +43,7 @@ export const verb: Verb = {
     ...outputFlag,
   },
   arguments: [
-    { name: "ACTION", value: ACTIONS, help: ACTIONS.join(", ") },
+    { name: "ACTION", value: MEMORY_ACTIONS, help: MEMORY_ACTIONS.join(", ") },
     {
       name: "WORD",
       value: "vm",
@@ -71,8 +62,8 @@ export const verb: Verb = {
     { line: "hvsh mem map web --virtual", needs: "kvm" },
   ],
   async run(words, context) {
-    const action = words.action as Action;
-    const { names, rest } = split(action, (words.word ?? []) as readonly string[]);
+    const action = words.action as MemoryAction;
+    const { names, rest } = memoryWords(action, (words.word ?? []) as readonly string[]);
     const vms = () => namedVms({ ...words, name: names }, context);
     switch (action) {
       case "read":
@@ -93,21 +84,6 @@ export const verb: Verb = {
     }
   },
 };
-
-/** Takes the VM's name off, if the words have one. */
-function split(action: Action, words: readonly string[]): { names: string[]; rest: string[] } {
-  const [least, most, usage] = WORDS[action];
-  // `write 0x1000 FILE` has handles on stdin, `write web 0x1000` the bytes.
-  const named = action === "write" && words.length === 2
-    ? numericAddress(words[1]!) !== undefined || numericAddress(words[0]!) === undefined
-    : words.length > (action === "write" ? 2 : most);
-  const names = words.slice(0, named ? 1 : 0);
-  const rest = words.slice(names.length);
-  if (rest.length < least || rest.length > most) {
-    throw new UsageError(`It is: hvsh ${usage}`, { hint: "hvsh mem --help" });
-  }
-  return { names, rest };
-}
 
 async function read(
   vms: AsyncIterable<RunDirectory>,

@@ -3,16 +3,18 @@
  *
  * @module
  */
-import { UsageError } from "../../ffi/errors.ts";
+import { UsageError, VmError } from "../../ffi/errors.ts";
 import { registersFromJson, registersToJson } from "../../vmm/debug/register_files.ts";
 import { registerGroups } from "../../vmm/debug/register_files.ts";
 import { isGroup } from "../../vmm/debug/register_selection.ts";
-import { namedVms, request } from "../live/clients.ts";
+import { HANDLES, namedVms, request } from "../live/clients.ts";
 import { call } from "../live/json_rpc.ts";
+import type { RunDirectory } from "../live/run_directory.ts";
 import { registerText } from "../register_text.ts";
 import type { Verb, VerbContext, Words } from "../verb.ts";
 
 const ASSIGNMENT = /^([\w.]+)=(.+)$/;
+const REGISTER = /^[\w.]+$/;
 
 /** The row of `regs`. */
 export const verb: Verb = {
@@ -78,12 +80,35 @@ function assignments(words: readonly string[]): Record<string, string> {
   return registersToJson(registersFromJson(Object.fromEntries(pairs)));
 }
 
+/**
+ * The VMs, all of which are there before the first is looked at: a word may be neither a VM nor a group, but
+ * a register.
+ */
+async function vmsOf(
+  words: Words,
+  context: VerbContext,
+): Promise<Iterable<RunDirectory> | AsyncIterable<RunDirectory>> {
+  const names = words.name as readonly string[];
+  if (names.length === 0 || names.includes(HANDLES)) return namedVms(words, context);
+  const found = new Map<string, RunDirectory>();
+  for (const name of names) {
+    try {
+      for await (const vm of namedVms({ name }, context)) found.set(vm.name, vm);
+    } catch (error) {
+      if (!(error instanceof VmError) || !REGISTER.test(name)) throw error;
+      const hint = `--get ${name}, if it is a register; ${error.hint}`;
+      throw new VmError(error.message, { hint, cause: error });
+    }
+  }
+  return found.values();
+}
+
 async function set(
   registers: Record<string, string>,
   words: Words,
   context: VerbContext,
 ): Promise<number> {
-  for await (const vm of namedVms(words, context)) {
+  for await (const vm of await vmsOf(words, context)) {
     await call(vm.control, "inspect.setRegisters", { cpu: words.cpu ?? 0, registers });
     await context.emit(await request(vm, "status"));
   }
@@ -91,7 +116,7 @@ async function set(
 }
 
 async function show(names: readonly string[], words: Words, context: VerbContext): Promise<number> {
-  for await (const vm of namedVms(words, context)) {
+  for await (const vm of await vmsOf(words, context)) {
     const params = { ...(words.cpu === undefined ? {} : { cpu: words.cpu }), names };
     const found = await call(vm.control, "inspect.registers", params) as {
       cpu: number;

@@ -76,7 +76,7 @@ export const verb: Verb = {
     optional: true,
     help: "a stream's file, or a folder with its records",
   }],
-  reads: "document",
+  reads: "stream",
   writes: "console",
   examples: [
     { line: "zstd -dc web.tzst | hvsh restore --explain | jq 'select(.ok | not)'", needs: "kvm" },

@@ -11,7 +11,7 @@ import type { StreamSink } from "../../vmm/state/stream_writer.ts";
 import { namedVms, vmNames } from "../live/clients.ts";
 import { HeldVm } from "../live/held_vm.ts";
 import { writeFolder } from "../live/snapshot_folder.ts";
-import { disksOf, writeBeside, writeSnapshot } from "../live/snapshot_stream.ts";
+import { disksOf, writeSnapshot, writeWhole } from "../live/snapshot_stream.ts";
 import { snapshotId } from "../live/snapshot_id.ts";
 import { Meter } from "../progress/meter.ts";
 import { meteredSink, meteredVm } from "../progress/metered.ts";
@@ -48,7 +48,7 @@ export const verb: Verb = {
   },
   arguments: [{ ...vmNames, repeat: false, help: "the VM; its handle on stdin if left out" }],
   reads: "handles",
-  writes: "text",
+  writes: "stream",
   examples: [
     { line: "hvsh snapshot web | zstd > web.tzst", needs: "kvm" },
     { line: "hvsh pause web | hvsh snapshot | tar xO vm.json | jq .devices", needs: "kvm" },
@@ -90,9 +90,9 @@ export const verb: Verb = {
         writeSnapshot(metered, meteredSink(sink, meter), last);
       try {
         if (toFolder) {
-          await writeFolder(resolve(context.cwd, output), metered);
+          writeFolder(resolve(context.cwd, output), metered);
         } else if (typeof output === "string") {
-          await writeBeside(resolve(context.cwd, output), write);
+          await writeWhole(resolve(context.cwd, output), write);
         } else if (handOver) await write(sinkOf(context), () => held.end());
         else await write(sinkOf(context));
         meter[Symbol.dispose]();

@@ -46,6 +46,24 @@ onKvm("mem reads, writes and finds bytes, while the guest runs", async () => {
   await ended(home, "web");
 });
 
+onKvm("mem takes a number for an address unless a live VM has it for a name", async () => {
+  await using home = new HvshHome();
+  home.write("7", "seven");
+  await paused(home, "web", SPIN, "-m", "1M");
+  const [written] = records(await home.line("hvsh list web | hvsh mem write 0x8000 7"));
+  assert.equal(written!.live, "web");
+  assert.equal(said(await home.run(["mem", "read", "web", "0x8000", "5"])), "seven");
+  await paused(home, "4096", SPIN, "-m", "1M");
+  assert.equal(said(await home.line("printf bytes | hvsh mem write 4096 0x8000")), "");
+  assert.equal(said(await home.run(["mem", "read", "4096", "0x8000", "5"])), "bytes");
+  for (const words of [["read", "web", "0x7c00"], ["read", "web"], ["write", "web"]]) {
+    const { status, stderr } = await home.run(["mem", ...words]);
+    assert.equal(status, 2);
+    assert.match(stderr, new RegExp(`It is: hvsh mem ${words[0]} `));
+  }
+  for (const name of ["web", "4096"]) await ended(home, name);
+});
+
 onKvm("mem moves much, and ends when nobody reads", async () => {
   await using home = new HvshHome();
   await paused(home, "big", SPIN, "-m", "64M");

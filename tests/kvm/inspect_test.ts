@@ -33,6 +33,7 @@ onKvm("regs shows a record for each vCPU, and sets what it is told", async () =>
       [["web", "--set", "rpi=1"], /There is no register "rpi"\n {2}try: did you mean r/],
       [["web", "--set", "rip"], /"rip" is not NAME=VALUE/],
       [["web", "rip=1"], /"rip=1" wants --set before it/],
+      [["web", "rax"], /There is no live VM named "rax"\n {2}try: --get rax, if it is a register/],
       [["web", "--cpu", "2"], /There is no vCPU 2: the VM has 2, from 0 on/],
     ] as const
   ) {

@@ -69,7 +69,29 @@ onKvm("a slot of the PCI bus has one device, and it needs a bus", async () => {
   });
   await assert.rejects(create([CARD], { pci: false }), {
     message: "VM document, module0: the machine has no PCI bus",
+    hint: 'start it with "pci": true',
   });
+});
+
+onKvm("a card for a machine that was started without a bus is told what it lacks", async () => {
+  const spin = listing(`eb fe  jmp $`);
+  const lacking = [
+    [
+      {},
+      /neither a PCI bus nor interrupt controllers$/,
+      /^start it with "pci": true, and with .*--irqchip yes/,
+    ],
+    [{ irqchip: true }, /has no PCI bus$/, /^start it with "pci": true$/],
+  ] as const;
+  for (const [more, message, hint] of lacking) {
+    await using machine = await Machine.create(flatDocument(spin, {}, more));
+    machine.start({ paused: true });
+    await assert.rejects(machine.attach(CARD), { message, hint });
+  }
+  const helped = { irqchip: true, pci: true };
+  await using machine = await Machine.create(flatDocument(spin, {}, helped));
+  machine.start({ paused: true });
+  assert.equal(await machine.attach(CARD), "module0");
 });
 
 onKvm("a PCI card comes and goes while its VM is paused or runs", async () => {

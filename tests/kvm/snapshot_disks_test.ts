@@ -183,3 +183,21 @@ onKvm("a stream whose disks are damaged, or have no room, leaves nothing of them
   assert.match(limited.stderr, /copy\/disk0\.img: .*\(EFBIG\)/);
   assert.deepEqual(files(home), before);
 });
+
+onKvm("a disk that was there is there again when a restore over it fails", async () => {
+  await using home = new HvshHome();
+  await savedInTheMiddle(home, {}, "all.tar");
+  Deno.mkdirSync(`${home.folder}/copy`);
+  home.write("copy/disk0.img", "precious");
+  const before = files(home);
+  // The disks have come and have their places when the vCPU can't be made.
+  const line = `mkdir all && tar x -C all -f all.tar && rm all/cpu/0.json &&
+    hvsh restore -d -n vm1 --disks copy --force all; echo $?; rm -r all`;
+  assert.equal((await home.line(line)).stdout, "125\n");
+  assert.deepEqual(files(home), before);
+  assert.equal(Deno.readTextFileSync(`${home.folder}/copy/disk0.img`), "precious");
+  const restore = ["restore", "-d", "-n", "vm1", "--disks", "copy", "--force", "all.tar"];
+  records(await home.run(restore));
+  await wroteAll(home, "vm1", `${home.folder}/copy/disk0.img`);
+  assert.deepEqual(files(home), before);
+});

@@ -33,6 +33,8 @@ export interface PlacedPlan {
 export interface PlacerOptions {
   /** Whether there is a PCI bus. */
   readonly pci: boolean;
+  /** Whether there are interrupt controllers. */
+  readonly irqchip: boolean;
   /** How many I/O threads there are. */
   readonly ioThreads: number;
   /** The VM's name, if it has one. */
@@ -125,9 +127,7 @@ export class Placer {
 
   #takeSlot(name: string, wanted: unknown): number {
     if (!this.#options.pci) {
-      throw new DocumentError(`VM document, ${name}: the machine has no PCI bus`, {
-        hint: 'leave out "pci": false',
-      });
+      throw this.#noBus(name);
     }
     const free = Array.from({ length: SLOTS }, (_, slot) => slot).filter((n) =>
       !this.#slots.has(n)
@@ -145,6 +145,17 @@ export class Placer {
     }
     this.#slots.add(slot as number);
     return slot as number;
+  }
+
+  /** That there is none somebody has said, or it follows from what the machine was started with. */
+  #noBus(name: string): DocumentError {
+    const lacks = this.#options.irqchip
+      ? "has no PCI bus"
+      : "has neither a PCI bus nor interrupt controllers";
+    const controllers = this.#options.irqchip ? "" : ", and with `hvsh cpu --irqchip yes`";
+    return new DocumentError(`VM document, ${name}: the machine ${lacks}`, {
+      hint: `start it with "pci": true${controllers}`,
+    });
   }
 
   #takeMmio(name: string): { base: number; irq: number } {

@@ -1,22 +1,21 @@
 /**
- * Files for the disks that a stream has inside: written beside their places as they come, and put there once
- * the stream has proved whole.
+ * Files for the disks that a stream has inside: written as they come, put to their places once the stream has
+ * proved whole, and taken away again, with what was there put back, if no machine comes of it.
  *
  * @module
  */
 import { DocumentError, HostError, VmError } from "../../ffi/errors.ts";
-import { closeFile, openFile, OpenFlag, writeAt } from "../../ffi/files.ts";
+import { writeAt } from "../../ffi/files.ts";
 import { check, libc } from "../../ffi/libc.ts";
 import type { DeviceEntry, VmDocument } from "../document.ts";
 import type { DiskPiece, SavedDisk } from "./disk_content.ts";
+import { NewFile } from "./new_file.ts";
 import { parseDiskName } from "./record_names.ts";
 
 /** A file that is being written. */
 interface DiskFile extends SavedDisk {
-  readonly fd: number;
   readonly path: string;
-  /** Where it is for now. */
-  at: string;
+  readonly file: NewFile;
 }
 
 /** The files of one machine's disks. */
@@ -59,15 +58,9 @@ export class DiskFiles implements Disposable {
           hint: "another --disks folder; --force puts the disk in its place",
         });
       }
-      const beside = `${path}.${Deno.pid}.new`;
-      const fd = openFile(beside, OpenFlag.RDWR | OpenFlag.CREAT | OpenFlag.EXCL, 0o600);
-      const file = { name, size, fd, path, at: beside };
-      this.#files.set(name, file);
-      this.#undo.defer(() => {
-        closeFile(fd);
-        if (!this.#kept) Deno.removeSync(file.at);
-      });
-      check(libc.ftruncate(fd, BigInt(size)), "ftruncate", { path });
+      const file = this.#undo.use(new NewFile(path));
+      this.#files.set(name, { name, size, path, file });
+      check(libc.ftruncate(file.fd, BigInt(size)), "ftruncate", { path });
     }
     return { ...document, devices: (document.devices ?? []).map((entry) => this.#own(entry)) };
   }
@@ -106,9 +99,9 @@ export class DiskFiles implements Disposable {
    * @throws {HostError} If there is no room for it
    */
   write(disk: string, { offset, bytes }: DiskPiece): void {
-    const { fd, path } = this.#files.get(disk)!;
+    const { file, path } = this.#files.get(disk)!;
     try {
-      writeAt(fd, bytes, offset);
+      writeAt(file.fd, bytes, offset);
     } catch (error) {
       if (!(error instanceof HostError)) throw error;
       throw new HostError(error.syscall, error.errno, { path, cause: error });
@@ -116,16 +109,12 @@ export class DiskFiles implements Disposable {
   }
 
   /**
-   * Puts the files to their places: all has come.
+   * Puts the files to their places: all has come. What was there comes back unless they are kept.
    *
    * @throws {HostError} If they can't be
    */
   place(): void {
-    for (const { fd, path } of this.#files.values()) check(libc.fsync(fd), "fsync", { path });
-    for (const file of this.#files.values()) {
-      Deno.renameSync(file.at, file.path);
-      file.at = file.path;
-    }
+    for (const { file } of this.#files.values()) file.place();
   }
 
   #makeFolder(): void {
@@ -142,10 +131,11 @@ export class DiskFiles implements Disposable {
 
   /** The machine is made: the files stay. */
   keep(): void {
+    for (const { file } of this.#files.values()) file.keep();
     this.#kept = true;
   }
 
-  /** Closes the files; unless they are to stay, nothing is left of them. */
+  /** Closes the files; unless they are to stay, all is as it was before. */
   [Symbol.dispose](): void {
     this.#undo.dispose();
   }

@@ -8,6 +8,7 @@ import { UsageError, VmError } from "../../../ffi/errors.ts";
 import type { ConsoleTap } from "../console_tap.ts";
 import type { RpcClient } from "../json_rpc.ts";
 import type { MethodGroup, OwnedVm } from "../methods.ts";
+import { whileThere } from "../while_there.ts";
 
 /** What is sent at once. */
 const MOST_CHUNK = 2 ** 16;
@@ -38,8 +39,9 @@ export const methods: MethodGroup = (vm) => ({
     }
     return undefined;
   },
-  /** Resolves when the guest has taken it. */
-  send: ({ data }) => vm.machine.console.send(Uint8Array.fromBase64(String(data))),
+  /** Resolves when the guest has taken it, which it may do when its sender is long gone. */
+  send: ({ data }, { gone }) =>
+    whileThere(vm.machine.console.send(Uint8Array.fromBase64(String(data))), gone),
   /** Sends `output` up to the end of the text; begins where the last such wait has ended. */
   expect: async ({ text, seconds }, client) =>
     await expect(vm.console, String(text), Number(seconds), client),

@@ -17,6 +17,7 @@ import {
 } from "../../../vmm/state/save_stream.ts";
 import type { RpcClient } from "../json_rpc.ts";
 import type { MethodGroup } from "../methods.ts";
+import { whileThere } from "../while_there.ts";
 
 /** A VM that is held for its state to be taken. */
 export interface HeldState {
@@ -117,7 +118,7 @@ export const methods: MethodGroup = (vm) => {
       // The client reads memory by the files behind it, where all of it has to be.
       machine.filled.then(() => machine.flushDisks()).then(() => machine.freeze(freeze))
         .catch(shown.reject).finally(() => holds.delete(client));
-      return shown.promise;
+      return whileThere(shown.promise, client.gone);
     },
     /** Lets the VM go that this client holds: it goes on, or ends where it stands. */
     release: async ({ end }, client) => {
