@@ -2,9 +2,6 @@ import assert from "node:assert/strict";
 import "../tests/c_library.ts";
 import { kickThread, threadId } from "./signals.ts";
 
-/** Lets the event loop turn, for a millisecond or so. */
-const turn = () => new Promise<void>((resolve) => setTimeout(resolve, 1));
-
 Deno.test("a kick interrupts a thread that blocks in a call, again and again, and harms nothing", async () => {
   const words = new Int32Array(new SharedArrayBuffer(12));
   const worker = new Worker(new URL("../tests/blocked_thread.ts", import.meta.url), {
@@ -15,11 +12,16 @@ Deno.test("a kick interrupts a thread that blocks in a call, again and again, an
       worker.onmessage = ({ data }) => resolve(data);
       worker.onerror = (event) => reject(new Error(event.message));
     });
-    worker.postMessage(words);
-    const started = async () => {
-      while (Atomics.load(words, 0) === 0) await turn();
+    let end: unknown;
+    let failure: unknown;
+    ended.then((said) => end = said, (error) => failure = error);
+    /** Lets the event loop turn, for a millisecond or so; a Worker that fails says why. */
+    const turn = async () => {
+      await new Promise<void>((resolve) => setTimeout(resolve, 1));
+      if (failure !== undefined) throw failure;
     };
-    await Promise.race([started(), ended]); // a Worker that fails to start says why
+    worker.postMessage(words);
+    while (Atomics.load(words, 0) === 0) await turn();
     const tid = words[0]!;
     assert.notEqual(tid, threadId());
     // A kick that comes just before the wait is lost; one that comes later finds it blocked. The event
@@ -27,15 +29,14 @@ Deno.test("a kick interrupts a thread that blocks in a call, again and again, an
     const kickUntilCounted = async (seen: number) => {
       while (Atomics.load(words, 2) === seen) {
         kickThread(tid);
-        await Promise.race([turn(), ended]);
+        await turn();
       }
     };
     for (let kicks = 0; kicks < 100; kicks++) await kickUntilCounted(Atomics.load(words, 2));
     Atomics.store(words, 1, 1);
-    let end: unknown;
     while (end === undefined) {
       kickThread(tid);
-      end = await Promise.race([turn(), ended]);
+      await turn();
     }
     assert.equal(end, "ended");
   } finally {
