@@ -86,11 +86,11 @@ async function denoTest(name: string, args: string[]): Promise<Counts> {
 
 /** Tests of what the host's side does, with bad input above all: they ask nothing of KVM that differs. */
 const HOST_SIDE = `
-  control core debug_verbs example_scripts fork_verbs gdb hostile_backend hostile_device
-  hostile_document hostile_host hostile_hot_plug hostile_image hostile_lazy hostile_number
-  inspect_memory lazy_verbs live_output many_vms migrate mount mount_streams peer sessions
-  shell_screen shell_vms snapshot snapshot_diff snapshot_disks snapshot_edit snapshot_faults
-  watch_verbs
+  abandoned_calls control core debug_verbs example_scripts fork_verbs gdb hostile_backend
+  hostile_device hostile_document hostile_host hostile_hot_plug hostile_image hostile_lazy
+  hostile_number inspect_memory lazy_verbs live_output many_vms migrate mount mount_held
+  mount_streams peer sessions shell_screen shell_vms snapshot snapshot_diff snapshot_disks
+  snapshot_edit snapshot_faults snapshot_signal watch_verbs
 `.trim().split(/\s+/).map((name) => `tests/kvm/${name}_test.ts`);
 
 /** A folder's tests where kvm_amd is real; what they say, unless it is passed on. */

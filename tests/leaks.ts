@@ -6,17 +6,18 @@
 import assert from "node:assert/strict";
 
 /**
- * What this process has open, as `/proc/self/fd` shows it, sorted; the listing's own descriptor is
- * left out.
+ * What a process has open, as `/proc/PID/fd` shows it, sorted; the listing's own descriptor is left out.
+ *
+ * @param pid Which process; this one if left out
  */
-export function openFiles(): string[] {
-  const folder = `/proc/${Deno.pid}/fd`;
+export function openFiles(pid = Deno.pid): string[] {
+  const folder = `/proc/${pid}/fd`;
   const targets: string[] = [];
   for (const { name } of [...Deno.readDirSync(folder)]) {
     try {
       targets.push(Deno.readLinkSync(`${folder}/${name}`));
     } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error; // the listing's
+      if (!(error instanceof Deno.errors.NotFound)) throw error; // the listing's, or closed just now
     }
   }
   return targets.sort();

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { RpcConnection } from "../../commands/live/rpc_connection.ts";
 import { SPIN } from "../guest_code.ts";
+import { openFiles } from "../leaks.ts";
 import { onKvm } from "../on_kvm.ts";
 import { HvshHome } from "../run_hvsh.ts";
 import { detached } from "../vm_home.ts";
@@ -14,13 +15,7 @@ const GONE = { code: -32000, message: "The client is gone" };
 
 /** Sockets that a process has open. */
 function sockets(pid: number): number {
-  return [...Deno.readDirSync(`/proc/${pid}/fd`)].filter(({ name }) => {
-    try {
-      return Deno.readLinkSync(`/proc/${pid}/fd/${name}`).startsWith("socket:");
-    } catch {
-      return false; // it was closed just now
-    }
-  }).length;
+  return openFiles(pid).filter((file) => file.startsWith("socket:")).length;
 }
 
 /** Waits until a process has no more sockets open than it had; the last one may just be closing. */

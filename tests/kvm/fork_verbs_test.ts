@@ -1,6 +1,7 @@
 /** Copies of live VMs in processes of their own: `hvsh fork`, and what follows it in a line. */
 import assert from "node:assert/strict";
 import { listing } from "../guest_code.ts";
+import { openFiles } from "../leaks.ts";
 import { onKvm } from "../on_kvm.ts";
 import { HvshHome } from "../run_hvsh.ts";
 import { detached, records } from "../vm_home.ts";
@@ -58,10 +59,7 @@ onKvm(
 onKvm("copies of a VM that runs leave one image of its memory with it, however many", async () => {
   await using home = new HvshHome();
   const { pid } = await detached(home, "gold", COUNT);
-  const images = () =>
-    [...Deno.readDirSync(`/proc/${pid}/fd`)]
-      .map(({ name }) => Deno.readLinkSync(`/proc/${pid}/fd/${name}`))
-      .filter((target) => target.includes("memfd:hvsh-image"));
+  const images = () => openFiles(Number(pid)).filter((file) => file.includes("memfd:hvsh-image"));
   for (let i = 0; i < 3; i++) {
     const [copy] = records(await home.run(["fork", "gold", "-n", `try${i}`]));
     assert.equal(copy!.state, "running");
