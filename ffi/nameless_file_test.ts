@@ -1,3 +1,4 @@
+import "../tests/c_library.ts";
 import assert from "node:assert/strict";
 import { HostError } from "./errors.ts";
 import { writeAt } from "./files.ts";

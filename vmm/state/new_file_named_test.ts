@@ -1,4 +1,5 @@
 /** New files where the file system knows none without a name, and lets no two change places. */
+import "../../tests/c_library.ts";
 import assert from "node:assert/strict";
 import { RENAME } from "../../ffi/file_structs.ts";
 import { writeAt } from "../../ffi/files.ts";

@@ -1,3 +1,4 @@
+import "../../tests/c_library.ts";
 import assert from "node:assert/strict";
 import { writeAt } from "../../ffi/files.ts";
 import { NewFile } from "./new_file.ts";
