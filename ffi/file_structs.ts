@@ -78,7 +78,6 @@ export const O = {
   O_CLOEXEC: 0o2000000,
   O_SYNC: 0o4010000,
   O_PATH: 0o10000000,
-  O_TMPFILE: 0o20200000,
 } as const;
 
 /** Flags of openat2(2). */

@@ -6,17 +6,40 @@
  */
 import { dirname } from "node:path";
 import { Errno } from "./errno.ts";
-import { AT, O, RENAME } from "./file_structs.ts";
+import { DiskOpenFlag } from "./disk_file.ts";
+import { HostError } from "./errors.ts";
+import { AT, RENAME } from "./file_structs.ts";
 import { closeFile, openFile, OpenFlag } from "./files.ts";
 import { check, cString, errno, libc } from "./libc.ts";
 
 /** Paths start from the process's own folder. */
 const AT_FDCWD = -100;
-/** What openat(2) says where there are no files without a name. */
+/** What open(2) says where there are no files without a name. */
 const UNKNOWN: ReadonlySet<number> = new Set([Errno.ENOTSUP, Errno.EISDIR, Errno.EINVAL]);
 /** And what renameat2(2) says where two files can't change places. */
 const NO_EXCHANGE: ReadonlySet<number> = new Set([Errno.EINVAL, Errno.ENOSYS]);
 const FOLDER_MODE = 0o700;
+
+/**
+ * Makes a file without a name, which is gone with its descriptor.
+ *
+ * @param folder A folder of the file system that it is to be on
+ * @param about What an error says: the path if it is another, and what to try
+ * @returns Its descriptor, to read and write it; undefined if that file system knows none
+ * @throws {HostError} If it can't be made
+ */
+export function openNameless(
+  folder: string,
+  about: { readonly path?: string; readonly hint?: string },
+): number | undefined {
+  try {
+    return openFile(folder, OpenFlag.RDWR | DiskOpenFlag.TMPFILE);
+  } catch (error) {
+    if (!(error instanceof HostError)) throw error;
+    if (UNKNOWN.has(error.errno)) return undefined;
+    throw new HostError("open", error.errno, { path: folder, ...about, cause: error });
+  }
+}
 
 /** A new file, open for reading and writing; only its owner may. */
 export class NamelessFile implements Disposable {
@@ -33,13 +56,12 @@ export class NamelessFile implements Disposable {
    */
   constructor(path: string, near: string = dirname(path)) {
     this.path = path;
-    const flags = O.O_TMPFILE | O.O_RDWR | O.O_CLOEXEC;
-    const fd = libc.openat(AT_FDCWD, cString(near), flags, 0o600);
-    if (fd < 0 && UNKNOWN.has(errno())) {
+    const fd = openNameless(near, { path });
+    if (fd === undefined) {
       Deno.mkdirSync(dirname(path), { recursive: true, mode: FOLDER_MODE });
       this.fd = openFile(path, OpenFlag.RDWR | OpenFlag.CREAT | OpenFlag.EXCL);
       this.#named = true;
-    } else this.fd = check(fd, "open", { path });
+    } else this.fd = fd;
   }
 
   /**

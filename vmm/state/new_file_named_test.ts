@@ -1,6 +1,7 @@
 /** New files where the file system knows none without a name, and lets no two change places. */
 import "../../tests/c_library.ts";
 import assert from "node:assert/strict";
+import { DiskOpenFlag } from "../../ffi/disk_file.ts";
 import { RENAME } from "../../ffi/file_structs.ts";
 import { writeAt } from "../../ffi/files.ts";
 import { cString, libc } from "../../ffi/libc.ts";
@@ -12,8 +13,12 @@ const NO_COMMAND = -1;
 const text = (path: Uint8Array) => new TextDecoder().decode(path.slice(0, -1));
 
 // The C library's symbols are opened on first use: those of this test are what such a file system says.
-Object.defineProperty(libc, "openat", {
-  value: () => libc.open(cString("/"), WRONLY, 0), // fails with EISDIR
+const { open } = libc;
+Object.defineProperty(libc, "open", {
+  value: (path: Uint8Array<ArrayBuffer>, flags: number, mode: number) =>
+    (flags & DiskOpenFlag.TMPFILE) === DiskOpenFlag.TMPFILE
+      ? open(cString("/"), WRONLY, 0) // fails with EISDIR
+      : open(path, flags, mode),
 });
 Object.defineProperty(libc, "renameat2", {
   value: (_: number, from: Uint8Array, __: number, to: Uint8Array, flags: number) => {

@@ -14,6 +14,7 @@ import { Errno } from "../../../ffi/errno.ts";
 import { DocumentError, HostError, VmError } from "../../../ffi/errors.ts";
 import { closeFile, openFile, OpenFlag } from "../../../ffi/files.ts";
 import { check, libc } from "../../../ffi/libc.ts";
+import { openNameless } from "../../../ffi/nameless_file.ts";
 import { ignoreFileSizeSignal } from "../../../ffi/signals.ts";
 import { connectUnixSocket } from "../../../ffi/unix_socket.ts";
 import type { OpenBackend } from "./backend.ts";
@@ -215,25 +216,14 @@ function openOverlay(
 /** A file without a name, gone with its descriptor. */
 function openTemporary(opened: DisposableStack): number {
   const folder = Deno.env.get("TMPDIR") ?? "/var/tmp";
-  const fd = openNameless(folder);
+  const fd = openIn(folder);
   opened.defer(() => closeFile(fd));
   return fd;
 }
 
-function openNameless(folder: string): number {
-  try {
-    return openFile(folder, OpenFlag.RDWR | DiskOpenFlag.TMPFILE);
-  } catch (error) {
-    if (!(error instanceof HostError)) throw error;
-    if (error.errno !== Errno.ENOTSUP && error.errno !== Errno.EISDIR) {
-      throw new HostError("open", error.errno, {
-        path: folder,
-        hint: "TMPDIR names the folder of temporary overlays",
-        cause: error,
-      });
-    }
-  }
-  // Some file systems have no O_TMPFILE.
+function openIn(folder: string): number {
+  const fd = openNameless(folder, { hint: "TMPDIR names the folder of temporary overlays" });
+  if (fd !== undefined) return fd;
   const path = Deno.makeTempFileSync({ dir: folder, prefix: "hvsh-overlay-" });
   try {
     return openFile(path, OpenFlag.RDWR);
